@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# What every script here needs: where the cache is, how progress looks, how packages are installed.
+
+HEARTH_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/hearth"
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+
+step() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+require_dotnet() {
+  command -v dotnet >/dev/null || die "the .NET 10 SDK is not on PATH. Install it (package dotnet-sdk-10.0) and run this again."
+  case "$(dotnet --version 2>&1)" in
+    10.*) ;;
+    *) die "the .NET 10 SDK is needed; this is what dotnet says: $(dotnet --version 2>&1 | head -n 1)" ;;
+  esac
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Installs Debian packages that are not there yet; touches the network only if one is missing.
+apt_install() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  command -v apt-get >/dev/null || die "these Debian packages are needed and this is not Debian: ${missing[*]}"
+  step "Installing Debian packages: ${missing[*]}"
+  apt_update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 ||
+    die "apt-get could not install: ${missing[*]}"
+}
+
+# Once for a whole run of ./test or ./demo.
+apt_update() {
+  [ -n "${HEARTH_APT_UPDATED:-}" ] && return 0
+  as_root apt-get update -qq >&2 || die "apt-get update failed: is the Debian mirror reachable?"
+  export HEARTH_APT_UPDATED=1
+}

@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Linux.Native;
+
+/// <summary>fcntl.h and sys/ioctl.h.</summary>
+public static unsafe partial class Fcntl
+{
+    public const int O_RDONLY = 0;
+    public const int O_WRONLY = 1;
+    public const int O_RDWR = 2;
+    public const int O_CREAT = 0x40;
+    public const int O_APPEND = 0x400;
+    public const int O_NONBLOCK = 0x800;
+    public const int O_CLOEXEC = 0x80000;
+    public const int F_GETFL = 3;
+    public const int F_SETFL = 4;
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int open(string path, int flags, uint mode);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fcntl(int fd, int cmd, nint arg);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int ioctl(int fd, nuint request, nint arg);
+}

@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Linux.Native;
+
+/// <summary>unistd.h, sys/uio.h and stdlib.h.</summary>
+public static unsafe partial class Unistd
+{
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int close(int fd);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint read(int fd, void* buf, nuint count);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint write(int fd, void* buf, nuint count);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint pread(int fd, void* buf, nuint count, long offset);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint readv(int fd, iovec* iov, int iovcnt);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint writev(int fd, iovec* iov, int iovcnt);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint preadv(int fd, iovec* iov, int iovcnt, long offset);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint pwritev(int fd, iovec* iov, int iovcnt, long offset);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fdatasync(int fd);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fsync(int fd);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int ftruncate(int fd, long length);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial long lseek(int fd, long offset, int whence);
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int unlink(string path);
+
+    [LibraryImport(Libc.Name)]
+    public static partial int getpid();
+
+    [LibraryImport(Libc.Name)]
+    public static partial int gettid();
+
+    [LibraryImport(Libc.Name)]
+    public static partial void _exit(int status);
+}
+
+/// <summary>struct iovec (sys/uio.h).</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct iovec
+{
+    public void* iov_base;
+    public nuint iov_len;
+}
