@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What every script here needs: where the cache is, how progress looks, how packages are installed.
 
-HEARTH_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/hearth"
+export HEARTH_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/hearth"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
 step() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
