@@ -16,6 +16,9 @@ public sealed unsafe class MemoryMapping : IDisposable
     /// <summary>The first byte.</summary>
     public byte* Address => (byte*)_address;
 
+    /// <summary>The first byte's address as a number, for code that passes it on and never follows it.</summary>
+    public nint AddressValue => (nint)_address;
+
     /// <summary>The size in bytes.</summary>
     public ulong LengthBytes { get; }
 
