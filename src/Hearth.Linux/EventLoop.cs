@@ -118,27 +118,25 @@ public sealed unsafe class EventLoop : IDisposable
     public void Run()
     {
         Volatile.Write(ref _threadId, Environment.CurrentManagedThreadId);
-        epoll_event* ready = stackalloc epoll_event[MaxEventsPerWait];
         while (!_stopping)
         {
-            int count = SysEpoll.epoll_wait(_epoll.Number, ready, MaxEventsPerWait, -1);
-            if (count < 0)
-            {
-                if (LinuxException.LastErrno == Errno.EINTR)
-                {
-                    continue;
-                }
-
-                throw LinuxException.Last("epoll_wait()");
-            }
-
-            for (int i = 0; i < count; i++)
-            {
-                Dispatch(ready[i]);
-            }
+            Wait(-1);
         }
 
         Volatile.Write(ref _threadId, 0);
+    }
+
+    /// <summary>
+    /// Handles what is ready now, waiting up to <paramref name="timeoutMs"/> for the first of it; for a caller that
+    /// turns the loop by hand instead of <see cref="Run"/>.
+    /// </summary>
+    /// <returns>Whether anything was ready.</returns>
+    public bool RunOnce(int timeoutMs)
+    {
+        Volatile.Write(ref _threadId, Environment.CurrentManagedThreadId);
+        bool any = Wait(timeoutMs);
+        Volatile.Write(ref _threadId, 0);
+        return any;
     }
 
     /// <summary>Makes <see cref="Run"/> return after the handlers of this wake-up.</summary>
@@ -152,6 +150,24 @@ public sealed unsafe class EventLoop : IDisposable
     {
         _epoll.Dispose();
         _wake.Dispose();
+    }
+
+    private bool Wait(int timeoutMs)
+    {
+        epoll_event* ready = stackalloc epoll_event[MaxEventsPerWait];
+        // SAFETY: the buffer lives on this stack and holds MaxEventsPerWait events.
+        int count = SysEpoll.epoll_wait(_epoll.Number, ready, MaxEventsPerWait, timeoutMs);
+        if (count < 0 && LinuxException.LastErrno != Errno.EINTR)
+        {
+            throw LinuxException.Last("epoll_wait()");
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            Dispatch(ready[i]);
+        }
+
+        return count > 0;
     }
 
     private void Dispatch(epoll_event ev)
