@@ -219,7 +219,8 @@ public sealed class VirtioStatusMachine : IDeviceOwner
         DeviceFeaturesSelect = state.DeviceFeaturesSelect;
         DriverFeaturesSelect = state.DriverFeaturesSelect;
         QueueSelect = state.QueueSelect;
-        _configGeneration = state.ConfigGeneration;
+        // One more where the device came back with another configuration than it was saved with.
+        Volatile.Write(ref _configGeneration, state.ConfigGeneration + (_configChangedBeforeDriverOk ? 1u : 0u));
         for (int i = 0; i < _layouts.Length; i++)
         {
             _layouts[i] = state.Queues[i];
@@ -259,13 +260,6 @@ public sealed class VirtioStatusMachine : IDeviceOwner
             _device.Reset();
             _device.Warning?.Invoke($"{_device.Type} {_device.Id} cannot start: {e.Message}");
             AskForReset();
-            return;
-        }
-
-        if (_configChangedBeforeDriverOk)
-        {
-            _configChangedBeforeDriverOk = false;
-            _interrupt.SignalConfigChange();
         }
     }
 
@@ -286,6 +280,12 @@ public sealed class VirtioStatusMachine : IDeviceOwner
         foreach (EventFd notifier in _notifiers)
         {
             notifier.Signal();
+        }
+
+        if (_configChangedBeforeDriverOk)
+        {
+            _configChangedBeforeDriverOk = false;
+            _interrupt.SignalConfigChange();
         }
     }
 

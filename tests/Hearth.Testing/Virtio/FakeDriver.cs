@@ -186,7 +186,9 @@ public sealed class FakeDriver
         ulong slot = Layout.UsedRing + 4 + (8UL * (uint)(SeenUsed & (Size - 1)));
         Assert.True(_memory.TryRead(new GuestAddress(slot), out ulong element));
         SeenUsed++;
-        used = new UsedElement(checked((ushort)(uint)element), (uint)(element >> 32));
+        uint id = (uint)element;
+        Assert.InRange(id, 0u, Size - 1u);
+        used = new UsedElement((ushort)id, (uint)(element >> 32));
         Assert.True(_outstanding.Remove(used.Head, out ushort[]? descriptors), $"Head {used.Head} came back, but the device does not hold it.");
         foreach (ushort descriptor in descriptors)
         {
