@@ -68,9 +68,15 @@ public unsafe struct kvm_fpu
 
 /// <summary>struct kvm_lapic_state: the local APIC's registers, 16 bytes apart.</summary>
 [StructLayout(LayoutKind.Sequential)]
-public unsafe struct kvm_lapic_state
+public struct kvm_lapic_state
 {
-    public fixed byte regs[1024];
+    public lapic_registers regs;
+
+    [InlineArray(1024)]
+    public struct lapic_registers
+    {
+        private byte _first;
+    }
 }
 
 /// <summary>struct kvm_msr_entry.</summary>

@@ -112,6 +112,9 @@ public sealed unsafe class GuestMemory : IDisposable
         return false;
     }
 
+    /// <summary>Whether all of <paramref name="length"/> bytes at <paramref name="address"/> lie in one region.</summary>
+    public bool Contains(GuestAddress address, ulong length) => TryGetPointer(address, length, out _);
+
     /// <summary>A view of guest RAM for payload: to fill, to copy, to hand to a system call. Never parsed in place.</summary>
     public bool TryGetSpan(GuestAddress address, uint length, out Span<byte> span)
     {
