@@ -1,0 +1,98 @@
+using Hearth.Virtio;
+using Hearth.Virtio.Block;
+using Hearth.Vmm.Configuration;
+using Limiting = Hearth.Virtio.RateLimiting;
+
+namespace Hearth.Vmm.Devices;
+
+/// <summary>
+/// The one list of device kinds: what each makes of the configuration, and what it tells the kernel. A new kind is a
+/// room under Hearth.Virtio, an endpoint, and a line in <see cref="s_kinds"/>.
+/// </summary>
+public static class DeviceCatalog
+{
+    // In the order the guest finds them.
+    private static readonly DeviceKind[] s_kinds =
+    [
+        new(Drives, RootArguments),
+    ];
+
+    private delegate IEnumerable<VirtioDevice> Factory(VmResources resources);
+
+    private delegate IEnumerable<string> Arguments(VmResources resources);
+
+    /// <summary>Makes every configured device. What it made is its caller's, also when a later one fails.</summary>
+    public static IEnumerable<VirtioDevice> Create(VmResources resources)
+    {
+        foreach (DeviceKind kind in s_kinds)
+        {
+            foreach (VirtioDevice device in kind.Create(resources))
+            {
+                yield return device;
+            }
+        }
+    }
+
+    /// <summary>What the kernel must be told about the devices.</summary>
+    public static IEnumerable<string> KernelArguments(VmResources resources)
+    {
+        foreach (DeviceKind kind in s_kinds)
+        {
+            foreach (string argument in kind.Arguments(resources))
+            {
+                yield return argument;
+            }
+        }
+    }
+
+    /// <summary>PATCH /drives on a running machine.</summary>
+    public static void UpdateDrive(MmioDevices devices, string driveId, string? path, RateLimiterConfig? rateLimiter)
+    {
+        BlockDevice drive = devices.Find<BlockDevice>(driveId) ?? throw new ConfigurationException($"There is no drive with the id {driveId}.");
+        if (path is not null)
+        {
+            drive.UpdatePath(path);
+        }
+
+        if (Limits(rateLimiter) is { } limits)
+        {
+            drive.UpdateRateLimiter(limits);
+        }
+    }
+
+    private static IEnumerable<VirtioDevice> Drives(VmResources resources)
+    {
+        foreach (DriveConfig drive in resources.Devices<DriveConfig>())
+        {
+            yield return new BlockDevice(new BlockConfig
+            {
+                DriveId = drive.DriveId,
+                Path = drive.PathOnHost,
+                IsReadOnly = drive.IsReadOnly,
+                CacheType = drive.CacheType == CacheType.Writeback ? BlockCacheType.Writeback : BlockCacheType.Unsafe,
+                RateLimiter = Limits(drive.RateLimiter),
+            });
+        }
+    }
+
+    // The root drive is attached first, so that it is the kernel's /dev/vda.
+    private static IEnumerable<string> RootArguments(VmResources resources)
+    {
+        foreach (DriveConfig drive in resources.Devices<DriveConfig>())
+        {
+            if (drive.IsRootDevice)
+            {
+                yield return drive.PartUuid is null ? "root=/dev/vda" : $"root=PARTUUID={drive.PartUuid}";
+                yield return drive.IsReadOnly ? "ro" : "rw";
+            }
+        }
+    }
+
+    private static Limiting.RateLimiterConfig? Limits(RateLimiterConfig? config) =>
+        config is null ? null : new Limiting.RateLimiterConfig(Bucket(config.Bandwidth), Bucket(config.Ops));
+
+    private static Limiting.TokenBucketConfig? Bucket(TokenBucketConfig? config) =>
+        config is null ? null : new Limiting.TokenBucketConfig(config.Size, config.OneTimeBurst ?? 0, config.RefillTime);
+
+    private sealed record DeviceKind(Factory Create, Arguments Arguments);
+}
