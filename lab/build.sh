@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Builds the lab's host once: a Debian disk image, a stock cloud kernel, a small initrd. Prints the folder they are in.
+# The result is kept under the cache by a hash of this recipe, and never changed by a run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. eng/common.sh
+
+suite=bookworm
+packages=(
+  iproute2 containerd runc crun conmon podman containernetworking-plugins iptables nftables
+  qemu-system-x86 fio iperf3 strace curl docker-registry skopeo umoci
+  kmod procps e2fsprogs socat jq util-linux ca-certificates bsdextrautils
+  # What NativeAOT programs and .NET tests load.
+  libstdc++6 libicu72 zlib1g libssl3
+)
+
+hash=$({ cat lab/build.sh lab/guest/*; printf '%s\n' "${packages[@]}"; } | sha256sum | cut -c1-16)
+target="$HEARTH_CACHE/lab/$hash"
+if [ -f "$target/complete" ]; then
+  echo "$target"
+  exit 0
+fi
+
+apt_install mmdebstrap e2fsprogs busybox-static cpio kmod
+mkdir -p "$HEARTH_CACHE/lab"
+exec 9>"$HEARTH_CACHE/lab/lock"
+flock 9
+# Another run may have built it while this one waited.
+if [ -f "$target/complete" ]; then
+  echo "$target"
+  exit 0
+fi
+
+work=$(mktemp -d "$HEARTH_CACHE/lab/building.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+step "Building the lab (once, some two minutes): kernel"
+apt_update
+image=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+[ -n "$image" ] || die "apt knows no linux-image-cloud-amd64: is the bookworm main archive among the apt sources?"
+(cd "$work" && apt-get download -qq "$image") >&2
+dpkg -x "$work/$image"_*.deb "$work/kernel"
+version=${image#linux-image-}
+depmod -b "$work/kernel" "$version"
+
+step "Building the lab: Debian $suite with container managers, QEMU and tools"
+# The machine's own sources, as far as they are for this suite.
+sources=$(lab/sources.sh "$suite")
+mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]}")" \
+  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --customize-hook="mkdir -p \"\$1/lib/modules\"" \
+  --customize-hook="copy-in $work/kernel/lib/modules/$version /lib/modules" \
+  --customize-hook="copy-in lab/guest/lab-init /usr/sbin" \
+  --customize-hook="chmod 755 \"\$1/usr/sbin/lab-init\"" \
+  "$suite" "$work/lab.tar" - <<<"$sources" >&2
+
+step "Building the lab: disk image and initrd"
+mkdir "$work/tree"
+tar -C "$work/tree" -xf "$work/lab.tar" --exclude='./dev/*'
+truncate -s 12G "$work/lab.ext4"
+mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$work/tree" "$work/lab.ext4"
+
+mkdir -p "$work/initrd/modules"
+for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
+  find "$work/kernel/lib/modules" -name "$module.ko" -exec cp {} "$work/initrd/modules/" \;
+done
+cp /bin/busybox "$work/initrd/busybox"
+install -m 755 lab/guest/initrd-init "$work/initrd/init"
+(cd "$work/initrd" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd.gz"
+
+mkdir "$work/lab"
+mv "$work/kernel/boot/vmlinuz-$version" "$work/lab/vmlinuz"
+mv "$work/lab.ext4" "$work/initrd.gz" "$work/lab/"
+touch "$work/lab/complete"
+rm -rf "$target"
+mv "$work/lab" "$target"
+echo "$target"
