@@ -23,7 +23,7 @@ shell_scripts() { grep -rlE '^#!/usr/bin/env bash|^# shellcheck shell' build tes
 step "Building"
 dotnet build Hearth.slnx -c Release --nologo -v quiet || die "the build failed"
 check "dotnet format is clean" dotnet format Hearth.slnx --verify-no-changes --no-restore
-apt_install shellcheck
+apt_install shellcheck acpica-tools
 # shellcheck disable=SC2046
 check "shellcheck is clean" shellcheck -x $(shell_scripts)
 

@@ -2,6 +2,7 @@ using Hearth.Kvm;
 using Hearth.Kvm.Native;
 using Hearth.Platform.Memory;
 using Hearth.Virtio;
+using Hearth.Vmm.Acpi;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Boot;
 using Hearth.Vmm.Configuration;
@@ -104,6 +105,10 @@ public sealed class MachineBuilder : IMachineBuilder
             machine.Loop,
             resources.Serial.SerialOutPath,
             () => ((IVcpuOwner)machine).OnMachineExit(MachineExit.GuestStopped, "the guest reset itself"));
+        machine.Ports.Insert(
+            SleepRegisters.ControlPort,
+            SleepRegisters.PortCount,
+            new SleepRegisters(() => ((IVcpuOwner)machine).OnMachineExit(MachineExit.GuestStopped, "the guest powered off")));
         foreach (VirtioDevice device in DeviceCatalog.Create(resources))
         {
             device.Warning = _log;
@@ -127,7 +132,8 @@ public sealed class MachineBuilder : IMachineBuilder
 
         GuestMemory memory = machine.Memory;
         MpTable.Write(memory, resources.Machine.VcpuCount);
-        BootParameters.Write(memory, new BootInformation(kernel, initrd, line.ToBytes(), new GuestAddress(0)));
+        GuestAddress rsdp = AcpiTables.Write(memory, resources.Machine.VcpuCount, machine.Devices.Slots);
+        BootParameters.Write(memory, new BootInformation(kernel, initrd, line.ToBytes(), rsdp));
         BootState.WriteTables(memory, kernel.Protocol);
     }
 
