@@ -4,34 +4,6 @@ using Hearth.Platform.State;
 
 namespace Hearth.Legacy;
 
-/// <summary>What a snapshot keeps of the keyboard controller.</summary>
-public sealed record I8042State
-{
-    public required byte Command { get; init; }
-
-    public required byte Control { get; init; }
-
-    public required byte OutputPort { get; init; }
-
-    public required byte[] Output { get; init; }
-}
-
-/// <summary>Counters in Firecracker's names (group <c>i8042</c>). Thread: written under the controller's lock.</summary>
-public sealed class I8042Metrics
-{
-    public long ErrorCount { get; internal set; }
-
-    public long MissedReadCount { get; internal set; }
-
-    public long MissedWriteCount { get; internal set; }
-
-    public long ReadCount { get; internal set; }
-
-    public long ResetCount { get; internal set; }
-
-    public long WriteCount { get; internal set; }
-}
-
 /// <summary>
 /// As much of an i8042 keyboard controller as Linux needs to reboot through it and to hear Ctrl-Alt-Del: ports 0x60
 /// (data) and 0x64 (command and status), keyboard interrupt. Source: IBM PS/2 Hardware Interface Technical Reference.
@@ -56,7 +28,12 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
     private const byte WriteControl = 0x60;
     private const byte ReadOutputPort = 0xd0;
     private const byte WriteOutputPort = 0xd1;
+    private const byte WriteKeyboardOutput = 0xd2;
+    private const byte WriteMouseOutput = 0xd3;
+    private const byte WriteMouse = 0xd4;
     private const byte SelfTest = 0xaa;
+    private const byte TestKeyboard = 0xab;
+    private const byte KeyboardWorks = 0;
     private const byte ResetCpu = 0xfe;
     private const byte SelfTestPassed = 0x55;
 
@@ -66,11 +43,15 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
     private const byte StatusCommand = 0x08;
     private const byte ControlKeyboardInterrupt = 0x01;
     private const byte ControlPowerOn = 0x04;
+    private const byte ControlTranslate = 0x40;
+    private const byte OutputPortNoResetA20 = 0x03;
     private const byte Acknowledge = 0xfa;
     private const byte KeyboardId = 0xab;
 
-    // Scan code set 2 as the controller passes it on: Ctrl, Alt, Del down.
+    // Ctrl, Alt, Del down: as the keyboard sends it (set 2), and as the controller translates it (set 1).
     private static ReadOnlySpan<byte> CtrlAltDel => [0x14, 0x11, 0xe0, 0x71];
+
+    private static ReadOnlySpan<byte> CtrlAltDelTranslated => [0x1d, 0x38, 0xe0, 0x53];
 
     private readonly Lock _lock = new();
     private readonly IInterruptLine _line;
@@ -80,7 +61,7 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
     private int _count;
     private byte _command;
     private byte _control = ControlPowerOn;
-    private byte _outputPort;
+    private byte _outputPort = OutputPortNoResetA20;
 
     /// <param name="line">The keyboard's interrupt, IRQ 1.</param>
     /// <param name="reset">The guest pulled the reset line. Called on a vCPU thread; must not block.</param>
@@ -99,11 +80,11 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
         {
             if (data.Length != 1)
             {
-                Metrics.MissedReadCount++;
+                Metrics.MissedReadCount.Increment();
                 return;
             }
 
-            Metrics.ReadCount++;
+            Metrics.ReadCount.Increment();
             switch (offset)
             {
                 case Data:
@@ -117,7 +98,7 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
                     data[0] = 0x20;
                     break;
                 default:
-                    Metrics.MissedReadCount++;
+                    Metrics.MissedReadCount.Increment();
                     break;
             }
         }
@@ -130,11 +111,11 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
         {
             if (data.Length != 1)
             {
-                Metrics.MissedWriteCount++;
+                Metrics.MissedWriteCount.Increment();
                 return;
             }
 
-            Metrics.WriteCount++;
+            Metrics.WriteCount.Increment();
             switch (offset)
             {
                 case Data:
@@ -144,7 +125,7 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
                     reset = WriteCommand(data[0]);
                     break;
                 default:
-                    Metrics.MissedWriteCount++;
+                    Metrics.MissedWriteCount.Increment();
                     break;
             }
         }
@@ -162,11 +143,11 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
         {
             if (OutputCapacity - _count < CtrlAltDel.Length)
             {
-                Metrics.ErrorCount++;
+                Metrics.ErrorCount.Increment();
                 return false;
             }
 
-            foreach (byte code in CtrlAltDel)
+            foreach (byte code in (_control & ControlTranslate) != 0 ? CtrlAltDelTranslated : CtrlAltDel)
             {
                 Push(code);
             }
@@ -226,12 +207,15 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
             case SelfTest:
                 Answer(SelfTestPassed);
                 break;
-            case WriteControl or WriteOutputPort:
+            case TestKeyboard:
+                Answer(KeyboardWorks);
+                break;
+            case WriteControl or WriteOutputPort or WriteKeyboardOutput or WriteMouseOutput or WriteMouse:
                 // Its argument comes through the data port.
                 _command = command;
                 break;
             case ResetCpu:
-                Metrics.ResetCount++;
+                Metrics.ResetCount.Increment();
                 return true;
         }
 
@@ -249,6 +233,13 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
                 break;
             case WriteOutputPort:
                 _outputPort = value;
+                break;
+            case WriteKeyboardOutput:
+                Answer(value);
+                RaiseIfEnabled();
+                break;
+            case WriteMouseOutput or WriteMouse:
+                // No mouse: the argument goes nowhere, and above all not to the keyboard.
                 break;
             case 0:
                 // A command for the keyboard itself: acknowledged, and F2 (identify) answered.

@@ -1,50 +1,16 @@
 using Hearth.Platform.Bus;
 using Hearth.Platform.Interrupts;
 using Hearth.Platform.State;
+using static Hearth.Legacy.UartRegisters;
 
 namespace Hearth.Legacy;
-
-/// <summary>What a snapshot keeps of a serial port: its registers and the input the guest has not read.</summary>
-public sealed record SerialState
-{
-    public required byte InterruptEnable { get; init; }
-
-    public required byte LineControl { get; init; }
-
-    public required byte ModemControl { get; init; }
-
-    public required byte Scratch { get; init; }
-
-    public required ushort Divisor { get; init; }
-
-    public required bool FifoEnabled { get; init; }
-
-    public required bool TransmitPending { get; init; }
-
-    public required byte[] Input { get; init; }
-}
-
-/// <summary>Counters of one port, in Firecracker's names (group <c>uart</c>). Thread: written under the port's lock.</summary>
-public sealed class SerialMetrics
-{
-    public long ErrorCount { get; internal set; }
-
-    public long FlushCount { get; internal set; }
-
-    public long MissedReadCount { get; internal set; }
-
-    public long MissedWriteCount { get; internal set; }
-
-    public long ReadCount { get; internal set; }
-
-    public long WriteCount { get; internal set; }
-}
 
 /// <summary>
 /// A 16550A UART: eight byte-wide registers at a port, one interrupt. Source: National Semiconductor PC16550D.
 /// <para>Output is buffered: it leaves at a newline, when the buffer is full, or some milliseconds later. A consumer
 /// that does not keep up is felt by the guest as a transmitter that is never empty; nothing is dropped unless the
 /// guest writes all the same.</para>
+/// <para>The interrupt is edge-triggered: an edge when a cause appears, none while it lasts.</para>
 /// <para>Thread: any; one lock.</para>
 /// </summary>
 public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
@@ -54,38 +20,6 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
 
     private const int InputCapacity = 64;
     private const int OutputCapacity = 4096;
-
-    // Registers, by port. 0 and 1 are the divisor's halves while LCR has DLAB.
-    private const ulong Data = 0;
-    private const ulong InterruptEnable = 1;
-    private const ulong InterruptIdOrFifoControl = 2;
-    private const ulong LineControl = 3;
-    private const ulong ModemControl = 4;
-    private const ulong LineStatus = 5;
-    private const ulong ModemStatus = 6;
-    private const ulong Scratch = 7;
-
-    private const byte IerReceived = 0x01;
-    private const byte IerTransmitEmpty = 0x02;
-    private const byte IerMask = 0x0f;
-    private const byte IirNone = 0x01;
-    private const byte IirTransmitEmpty = 0x02;
-    private const byte IirReceived = 0x04;
-    private const byte IirFifo = 0xc0;
-    private const byte FcrEnable = 0x01;
-    private const byte FcrClearInput = 0x02;
-    private const byte LcrDivisorLatch = 0x80;
-    private const byte McrDtr = 0x01;
-    private const byte McrRts = 0x02;
-    private const byte McrOut1 = 0x04;
-    private const byte McrOut2 = 0x08;
-    private const byte McrLoop = 0x10;
-    private const byte LsrDataReady = 0x01;
-    private const byte LsrTransmitEmpty = 0x60;
-    private const byte MsrCts = 0x10;
-    private const byte MsrDsr = 0x20;
-    private const byte MsrRing = 0x40;
-    private const byte MsrCarrier = 0x80;
 
     // Guards everything below, and the order of output.
     private readonly Lock _lock = new();
@@ -103,6 +37,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
     private ushort _divisor = 12;
     private bool _fifoEnabled;
     private bool _transmitPending;
+    private bool _inputWaits;
 
     public Serial(IInterruptLine line, ISerialOutput output)
     {
@@ -118,16 +53,17 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
     public void Read(ulong offset, Span<byte> data)
     {
         data.Clear();
-        bool freed = false;
+        bool freed;
         lock (_lock)
         {
             if (data.Length != 1)
             {
-                Metrics.MissedReadCount++;
+                Metrics.MissedReadCount.Increment();
                 return;
             }
 
-            data[0] = ReadRegister(offset, ref freed);
+            data[0] = ReadRegister(offset);
+            freed = TakeInputSpaceFreed();
         }
 
         if (freed)
@@ -138,15 +74,22 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
 
     public void Write(ulong offset, ReadOnlySpan<byte> data)
     {
+        bool freed;
         lock (_lock)
         {
             if (data.Length != 1)
             {
-                Metrics.MissedWriteCount++;
+                Metrics.MissedWriteCount.Increment();
                 return;
             }
 
             WriteRegister(offset, data[0]);
+            freed = TakeInputSpaceFreed();
+        }
+
+        if (freed)
+        {
+            InputSpaceFreed?.Invoke();
         }
     }
 
@@ -167,6 +110,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
                 RaiseIf(IerReceived);
             }
 
+            _inputWaits |= count < data.Length;
             return count;
         }
     }
@@ -226,7 +170,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
         {
             _ier = (byte)(state.InterruptEnable & IerMask);
             _lcr = state.LineControl;
-            _mcr = state.ModemControl;
+            _mcr = (byte)(state.ModemControl & McrMask);
             _scratch = state.Scratch;
             _divisor = state.Divisor;
             _fifoEnabled = state.FifoEnabled;
@@ -243,15 +187,15 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
 
     private bool DivisorLatched => (_lcr & LcrDivisorLatch) != 0;
 
-    private byte ReadRegister(ulong offset, ref bool freed)
+    private byte ReadRegister(ulong offset)
     {
         switch (offset)
         {
             case Data when DivisorLatched:
                 return (byte)_divisor;
             case Data:
-                Metrics.ReadCount++;
-                return Pop(ref freed);
+                Metrics.ReadCount.Increment();
+                return Pop();
             case InterruptEnable when DivisorLatched:
                 return (byte)(_divisor >> 8);
             case InterruptEnable:
@@ -276,7 +220,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
             case Scratch:
                 return _scratch;
             default:
-                Metrics.MissedReadCount++;
+                Metrics.MissedReadCount.Increment();
                 return 0;
         }
     }
@@ -309,7 +253,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
                 _lcr = value;
                 break;
             case ModemControl:
-                _mcr = value;
+                _mcr = (byte)(value & McrMask);
                 break;
             case LineStatus or ModemStatus:
                 // Read-only; drivers write them in factory tests.
@@ -318,7 +262,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
                 _scratch = value;
                 break;
             default:
-                Metrics.MissedWriteCount++;
+                Metrics.MissedWriteCount.Increment();
                 break;
         }
     }
@@ -347,17 +291,23 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
                 Push(value);
                 RaiseIf(IerReceived);
             }
+            else
+            {
+                Metrics.ErrorCount.Increment();
+            }
 
+            // What loops back has left the transmitter, and a driver may wait for that interrupt.
+            BecomeEmpty();
             return;
         }
 
         if (_outCount == OutputCapacity)
         {
-            Metrics.MissedWriteCount++;
+            Metrics.ErrorCount.Increment();
             return;
         }
 
-        Metrics.WriteCount++;
+        Metrics.WriteCount.Increment();
         _out[_outCount++] = value;
         if (value == (byte)'\n' || _outCount == OutputCapacity)
         {
@@ -385,7 +335,7 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
         int taken = _output.Write(_out.AsSpan(0, _outCount));
         if (taken > 0)
         {
-            Metrics.FlushCount++;
+            Metrics.FlushCount.Increment();
             _out.AsSpan(taken, _outCount - taken).CopyTo(_out);
             _outCount -= taken;
         }
@@ -393,8 +343,12 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
 
     private void BecomeEmpty()
     {
-        _transmitPending = true;
-        RaiseIf(IerTransmitEmpty);
+        // The guest fills its 16-byte FIFO on one interrupt: an edge a byte would be 16 system calls for nothing.
+        if (!_transmitPending)
+        {
+            _transmitPending = true;
+            RaiseIf(IerTransmitEmpty);
+        }
     }
 
     private void RaiseIf(byte cause)
@@ -427,18 +381,28 @@ public sealed class Serial : IBusDevice, ISnapshottable<SerialState>
         _inCount++;
     }
 
-    private byte Pop(ref bool freed)
+    private byte Pop()
     {
         if (_inCount == 0)
         {
             return 0;
         }
 
-        // Worth a call only when there is room for a good part again.
-        freed = _inCount == InputCapacity / 2;
         byte value = _in[_inStart];
         _inStart = (_inStart + 1) % InputCapacity;
         _inCount--;
         return value;
+    }
+
+    // True once after input was refused, when there is room for a good part again.
+    private bool TakeInputSpaceFreed()
+    {
+        if (!_inputWaits || _inCount > InputCapacity / 2 || (_mcr & McrLoop) != 0)
+        {
+            return false;
+        }
+
+        _inputWaits = false;
+        return true;
     }
 }

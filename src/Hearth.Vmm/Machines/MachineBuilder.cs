@@ -1,5 +1,6 @@
 using Hearth.Kvm;
 using Hearth.Kvm.Native;
+using Hearth.Legacy;
 using Hearth.Platform.Memory;
 using Hearth.Virtio;
 using Hearth.Vmm.Acpi;
@@ -32,6 +33,7 @@ public sealed class MachineBuilder : IMachineBuilder
 
     public IVirtualMachine Build(VmResources resources)
     {
+        BootInstant requested = BootInstant.Now();
         MachineConfig config = resources.Machine;
         BootSourceConfig boot = resources.BootSource ?? throw new ConfigurationException("No kernel was given: PUT /boot-source first.");
         HostMemory.Check(config.MemSizeMib);
@@ -51,7 +53,7 @@ public sealed class MachineBuilder : IMachineBuilder
             LoadedInitrd? initrd = boot.InitrdPath is null ? null : KernelLoader.LoadInitrd(memory, boot.InitrdPath, kernel);
             vm = CreateVm(kvm, memory);
             machine = new Machine(vm, memory, _exit, _log);
-            AddDevices(machine, resources);
+            AddDevices(machine, resources, requested);
             TellKernel(machine, resources, kernel, initrd);
             AddVcpus(machine, kvm, config, kernel);
             machine.Start();
@@ -97,7 +99,7 @@ public sealed class MachineBuilder : IMachineBuilder
         }
     }
 
-    private void AddDevices(Machine machine, VmResources resources)
+    private void AddDevices(Machine machine, VmResources resources, BootInstant requested)
     {
         machine.Legacy = new LegacyDevices(
             machine.Vm,
@@ -109,6 +111,12 @@ public sealed class MachineBuilder : IMachineBuilder
             SleepRegisters.ControlPort,
             SleepRegisters.PortCount,
             new SleepRegisters(() => ((IVcpuOwner)machine).OnMachineExit(MachineExit.GuestStopped, "the guest powered off")));
+
+        if (resources.Options.BootTimer)
+        {
+            machine.Mmio.Insert(MemoryLayout.BootTimerMmio, BootTimer.LengthBytes, new BootTimer(requested, _log));
+        }
+
         foreach (VirtioDevice device in DeviceCatalog.Create(resources))
         {
             device.Warning = _log;
