@@ -12,7 +12,7 @@ run_qemu() {
   local disk=()
   [ -n "${3:-}" ] && disk=(-drive "id=d,file=$3,format=raw,if=none" -device "virtio-blk-device,drive=d")
   qemu-system-x86_64 -M microvm,rtc=off -enable-kvm -cpu host -m 128 -smp 1 -nodefaults -no-user-config \
-    -nographic -serial stdio -no-reboot -kernel "$1" -initrd "$initrd" -append "$args -- $2" "${disk[@]}" </dev/null
+    -nographic -serial stdio -no-reboot -kernel "$1" -initrd "$initrd" -append "$args $2" "${disk[@]}" </dev/null
 }
 
 # run_hearth KERNEL INIT-ARGUMENT [DISK]
@@ -20,7 +20,7 @@ run_hearth() {
   local drives=""
   [ -n "${3:-}" ] && drives="{\"drive_id\": \"d\", \"path_on_host\": \"$3\", \"is_root_device\": false}"
   cat >"$work/vm.json" <<JSON
-{"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args -- $2"},
+{"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args $2"},
  "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives]}
 JSON
   "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" </dev/null
