@@ -1,2 +1,23 @@
-Console.Error.WriteLine("hearth-vmm 0.1.0: not wired yet");
-return 1;
+using System.CommandLine;
+using Hearth.Images;
+using Hearth.Programs.Hearth;
+
+var root = new RootCommand("Hearth: one microVM runtime for every container manager");
+root.Subcommands.Add(KernelCommands.Create());
+root.Subcommands.Add(RootFilesystemCommands.Create());
+try
+{
+    // Failures are told below, in one sentence; an interrupted command gets time to clean up after itself.
+    var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+    return await root.Parse(args).InvokeAsync(invocation);
+}
+catch (ImageException e)
+{
+    Console.Error.WriteLine($"hearth: {e.Message}");
+    return 1;
+}
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("hearth: interrupted; nothing half-made is left behind");
+    return 130;
+}
