@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Hearth.Linux;
 using Hearth.Platform.Memory;
 
 namespace Hearth.Vmm.Boot;
@@ -37,6 +38,7 @@ public static class BootParameters
         Span<byte> zero = page;
         if (!boot.Kernel.SetupHeader.IsEmpty)
         {
+            CheckCommandLine(boot);
             boot.Kernel.SetupHeader.Span.CopyTo(zero[BzImageKernel.SetupHeaderOffset..]);
         }
         else
@@ -44,6 +46,7 @@ public static class BootParameters
             // An ELF kernel has no header to copy; these are the fields it looks at.
             BinaryPrimitives.WriteUInt16LittleEndian(zero[0x1fe..], 0xaa55);
             BinaryPrimitives.WriteUInt32LittleEndian(zero[0x202..], 0x5372_6448);
+            BinaryPrimitives.WriteUInt16LittleEndian(zero[0x206..], 0x020f);
             BinaryPrimitives.WriteUInt32LittleEndian(zero[0x230..], 0x0100_0000);
         }
 
@@ -68,6 +71,15 @@ public static class BootParameters
         }
 
         memory.Write(new GuestAddress(MemoryLayout.ZeroPage), zero);
+    }
+
+    private static void CheckCommandLine(BootInformation boot)
+    {
+        uint most = BinaryPrimitives.ReadUInt32LittleEndian(boot.Kernel.SetupHeader.Span[(0x238 - BzImageKernel.SetupHeaderOffset)..]);
+        if (boot.CommandLine.Length - 1 > most)
+        {
+            throw new HearthException($"The kernel takes a command line of {most} bytes, and it has {boot.CommandLine.Length - 1}. Shorten boot_args.");
+        }
     }
 
     // struct hvm_start_info, version 1: Xen public/arch-x86/hvm/start_info.h.

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using Hearth.Platform.Memory;
 
 namespace Hearth.Vmm.Boot;
@@ -13,6 +14,9 @@ internal static class BzImageKernel
     public const int SetupHeaderOffset = 0x1f1;
 
     private const int HeaderBytes = 0x268;
+
+    // One past init_size, the last field that is read.
+    private const int MinHeaderEnd = 0x264;
     private const ushort BootFlag = 0xaa55;
     private const uint HeaderMagic = 0x5372_6448;
     private const ushort OldestVersion = 0x020c;
@@ -34,6 +38,13 @@ internal static class BzImageKernel
         }
 
         ushort version = BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x206));
+        // The header ends where its jump instruction's offset byte at 0x201 says.
+        int headerEnd = Math.Min(0x202 + header[0x201], HeaderBytes);
+        if (version >= OldestVersion && headerEnd < MinHeaderEnd)
+        {
+            throw Broken(file, $"its setup header ends at 0x{headerEnd:x}, too soon for its boot protocol");
+        }
+
         if (version < OldestVersion)
         {
             throw new KernelLoadException(
@@ -50,18 +61,21 @@ internal static class BzImageKernel
         // A header that says 0 sectors means 4; the boot sector comes on top.
         int setupSectors = header[SetupHeaderOffset] == 0 ? 4 : header[SetupHeaderOffset];
         ulong setupBytes = (ulong)(setupSectors + 1) * SectorBytes;
-        if (setupBytes >= file.Length)
+        // The size is in units of 16 bytes. A signature may follow, which is not loaded.
+        ulong imageBytes = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(0x1f4)) * 16UL;
+        if (setupBytes > file.Length || imageBytes > file.Length - setupBytes)
         {
-            throw Broken(file, "the file ends before its protected-mode part");
+            throw Broken(file, $"its protected-mode part of {imageBytes} bytes should start at byte {setupBytes}, and the file has {file.Length}");
         }
 
         ulong loadAddress = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(0x258));
         uint initSize = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(0x260));
-        ulong imageBytes = file.Length - setupBytes;
         ulong needed = Math.Max(imageBytes, initSize);
-        if (loadAddress < MemoryLayout.HighMemory || imageBytes <= Entry64Offset)
+        uint alignment = BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(0x230));
+        bool misaligned = header[0x234] != 0 && (!BitOperations.IsPow2(alignment) || loadAddress % alignment != 0);
+        if (loadAddress is < MemoryLayout.HighMemory or >= GuestMemory.MmioGapStart || imageBytes <= Entry64Offset || misaligned)
         {
-            throw Broken(file, $"it wants to load {imageBytes} bytes at 0x{loadAddress:x}");
+            throw Broken(file, $"it wants to load {imageBytes} bytes at 0x{loadAddress:x}, aligned to 0x{alignment:x}");
         }
 
         var address = new GuestAddress(loadAddress);
@@ -74,13 +88,11 @@ internal static class BzImageKernel
         }
 
         file.ReadInto(memory, address, setupBytes, imageBytes, "its protected-mode part");
-        // The header ends where its jump instruction's offset byte at 0x201 says.
-        int headerEnd = Math.Min(0x202 + header[0x201], HeaderBytes);
         return new LoadedKernel(
             BootProtocol.Linux64,
             address + Entry64Offset,
             address + needed,
-            header.AsMemory(SetupHeaderOffset, Math.Max(headerEnd, 0x264) - SetupHeaderOffset));
+            header.AsMemory(SetupHeaderOffset, headerEnd - SetupHeaderOffset));
     }
 
     private static KernelLoadException Broken(KernelFile file, string problem) =>

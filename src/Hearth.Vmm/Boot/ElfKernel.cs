@@ -27,7 +27,7 @@ internal static class ElfKernel
     {
         Header header = file.Read<Header>(0, "the ELF header");
         CheckHeader(file, header);
-        var loaded = new List<(ulong Start, ulong End)>();
+        var loaded = new List<ProgramHeader>();
         ulong? pvhEntry = null;
         for (ushort i = 0; i < header.ProgramHeaderCount; i++)
         {
@@ -37,7 +37,7 @@ internal static class ElfKernel
             {
                 case SegmentLoad when segment.MemorySize > 0:
                     LoadSegment(file, memory, segment, i);
-                    loaded.Add((segment.PhysicalAddress, segment.PhysicalAddress + segment.MemorySize));
+                    loaded.Add(segment);
                     break;
                 case SegmentNote:
                     pvhEntry ??= FindPvhEntry(file, segment);
@@ -46,13 +46,14 @@ internal static class ElfKernel
         }
 
         ulong entry = pvhEntry ?? header.Entry;
-        if (!loaded.Exists(s => entry >= s.Start && entry < s.End))
+        // An entry below the segment wraps to a huge offset. What is not in the file is zeros, and no code.
+        if (!loaded.Exists(s => unchecked(entry - s.PhysicalAddress) < s.FileSize))
         {
-            throw new KernelLoadException(file.Path, $"its entry point 0x{entry:x} lies in none of its segments", "Is it an executable kernel (vmlinux)?");
+            throw new KernelLoadException(file.Path, $"its entry point 0x{entry:x} lies in none of its segments' bytes", "Is it an executable kernel (vmlinux)?");
         }
 
         BootProtocol protocol = pvhEntry is null ? BootProtocol.Linux64 : BootProtocol.Pvh;
-        return new LoadedKernel(protocol, new GuestAddress(entry), new GuestAddress(loaded.Max(s => s.End)), default);
+        return new LoadedKernel(protocol, new GuestAddress(entry), new GuestAddress(loaded.Max(s => s.PhysicalAddress + s.MemorySize)), default);
     }
 
     private static void CheckHeader(KernelFile file, in Header header)
@@ -100,11 +101,11 @@ internal static class ElfKernel
         }
 
         var address = new GuestAddress(segment.PhysicalAddress);
-        if (!memory.Contains(address, segment.MemorySize))
+        if (segment.PhysicalAddress >= GuestMemory.MmioGapStart || !memory.Contains(address, segment.MemorySize))
         {
             throw new KernelLoadException(
                 file.Path,
-                $"{what} needs {segment.MemorySize} bytes at {address}, outside the guest's {memory.SizeBytes >> 20} MiB of memory",
+                $"{what} needs {segment.MemorySize} bytes at {address}, outside the guest's {memory.SizeBytes >> 20} MiB of memory or above 3 GiB",
                 "Give the guest more memory (mem_size_mib).");
         }
 
@@ -112,7 +113,7 @@ internal static class ElfKernel
         file.ReadInto(memory, address, segment.Offset, segment.FileSize, what);
     }
 
-    // A note: sizes of its name and contents, its type, then both, each padded to 4 bytes.
+    // A note: sizes of its name and contents, its type, then both, each padded to 4 bytes (8 in an 8-aligned segment).
     private static ulong? FindPvhEntry(KernelFile file, in ProgramHeader segment)
     {
         if (segment.FileSize > MostNoteBytes)
@@ -123,20 +124,20 @@ internal static class ElfKernel
         byte[] notes = new byte[segment.FileSize];
         file.ReadExactly(segment.Offset, notes, "its notes");
         ReadOnlySpan<byte> rest = notes;
+        ulong alignment = segment.Alignment == 8 ? 8UL : 4UL;
         while (rest.Length >= 12)
         {
             uint nameSize = MemoryMarshal.Read<uint>(rest);
             uint contentSize = MemoryMarshal.Read<uint>(rest[4..]);
             uint type = MemoryMarshal.Read<uint>(rest[8..]);
-            rest = rest[12..];
-            ulong contentStart = Padded(nameSize);
-            ulong noteEnd = contentStart + Padded(contentSize);
+            ulong contentStart = Padded(12UL + nameSize, alignment);
+            ulong noteEnd = Padded(contentStart + contentSize, alignment);
             if (contentStart + contentSize > (ulong)rest.Length)
             {
                 return null;
             }
 
-            ReadOnlySpan<byte> name = rest[..(int)nameSize];
+            ReadOnlySpan<byte> name = rest.Slice(12, (int)nameSize);
             ReadOnlySpan<byte> content = rest.Slice((int)contentStart, (int)contentSize);
             if (type == XenNotePhys32Entry && name.SequenceEqual("Xen\0"u8) && content.Length is 4 or 8)
             {
@@ -149,7 +150,7 @@ internal static class ElfKernel
         return null;
     }
 
-    private static ulong Padded(uint size) => ((ulong)size + 3) & ~3UL;
+    private static ulong Padded(ulong size, ulong alignment) => (size + alignment - 1) & ~(alignment - 1);
 
     /// <summary>Elf64_Ehdr.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Text;
 using Hearth.Linux;
+using Hearth.Vmm.Configuration;
 
 namespace Hearth.Vmm.Boot;
 
 /// <summary>
-/// The kernel command line: what the user gave, and what the monitor adds before a <c> -- </c> that hands the rest to init.
+/// The kernel command line: what the user gave, and what the monitor adds before a <c>--</c> that hands the rest to init.
 /// </summary>
 public sealed class KernelCommandLine
 {
@@ -13,8 +14,7 @@ public sealed class KernelCommandLine
     public const int MaxBytes = 2048;
 
     /// <summary>What a guest gets that is told nothing. Source: Firecracker docs/kernel-policy.md.</summary>
-    public const string Default =
-        "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce";
+    public const string Default = BootSourceConfig.DefaultBootArgs;
 
     private readonly string _initArguments;
     private readonly StringBuilder _kernelArguments;
@@ -32,9 +32,9 @@ public sealed class KernelCommandLine
             }
         }
 
-        int split = text.IndexOf(" -- ", StringComparison.Ordinal);
-        _initArguments = split < 0 ? string.Empty : text[split..];
-        _kernelArguments = new StringBuilder((split < 0 ? text : text[..split]).Trim());
+        int split = FindInitArguments(text);
+        _initArguments = text[split..].Trim();
+        _kernelArguments = new StringBuilder(text[..split].Trim());
     }
 
     /// <summary>Adds one argument for the kernel.</summary>
@@ -66,5 +66,26 @@ public sealed class KernelCommandLine
         return [.. Encoding.ASCII.GetBytes(text), 0];
     }
 
-    public override string ToString() => _kernelArguments + _initArguments;
+    public override string ToString() =>
+        _initArguments.Length == 0 || _kernelArguments.Length == 0 ? _kernelArguments + _initArguments : $"{_kernelArguments} {_initArguments}";
+
+    // Where a "--" of its own begins, outside double quotes: the kernel's parser reads it so (lib/cmdline.c next_arg).
+    private static int FindInitArguments(string text)
+    {
+        bool quoted = false;
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] == '"')
+            {
+                quoted = !quoted;
+            }
+
+            if (!quoted && (i == 0 || text[i - 1] == ' ') && text.AsSpan(i).StartsWith("--") && (i + 2 == text.Length || text[i + 2] == ' '))
+            {
+                return i;
+            }
+        }
+
+        return text.Length;
+    }
 }

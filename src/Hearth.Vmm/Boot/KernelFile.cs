@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Hearth.Linux;
+using Hearth.Linux.Native;
 using Hearth.Platform.Memory;
 using Microsoft.Win32.SafeHandles;
 
@@ -11,13 +13,15 @@ internal sealed class KernelFile : IDisposable
     // One read(2) takes at most 2 GiB - 4 KiB; spans end at 2 GiB.
     private const uint MostPerRead = 1 << 30;
 
+    private readonly FileDescriptor _fd;
     private readonly SafeFileHandle _handle;
 
-    private KernelFile(string path, SafeFileHandle handle, long length)
+    private KernelFile(string path, FileDescriptor fd)
     {
         Path = path;
-        _handle = handle;
-        Length = (ulong)length;
+        _fd = fd;
+        _handle = new SafeFileHandle(fd.Number, ownsHandle: false);
+        Length = (ulong)RandomAccess.GetLength(_handle);
     }
 
     public string Path { get; }
@@ -26,20 +30,33 @@ internal sealed class KernelFile : IDisposable
 
     public static KernelFile Open(string path, string what)
     {
-        SafeFileHandle? handle = null;
+        FileDescriptor fd;
         try
         {
-            handle = File.OpenHandle(path);
-            return new KernelFile(path, handle, RandomAccess.GetLength(handle));
+            // Without O_NONBLOCK a pipe would hold up the API thread until somebody writes to it.
+            fd = FileDescriptor.Open(path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        catch (LinuxException e)
         {
-            handle?.Dispose();
-            throw new KernelLoadException(path, $"the {what} cannot be read ({e.Message})", "Check the path and its permissions.");
+            throw new KernelLoadException(path, $"the {what} cannot be opened ({LinuxException.Describe(e.Errno)})", "Check the path and its permissions.");
+        }
+
+        try
+        {
+            return new KernelFile(path, fd);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            fd.Dispose();
+            throw new KernelLoadException(path, $"the {what} is not a regular file", "Check the path.");
         }
     }
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        _handle.Dispose();
+        _fd.Dispose();
+    }
 
     /// <summary>Reads a structure, or says that the file ends before it.</summary>
     public T Read<T>(ulong offset, string what)
@@ -65,9 +82,9 @@ internal sealed class KernelFile : IDisposable
             {
                 count = RandomAccess.Read(_handle, destination, (long)offset);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
             {
-                throw new KernelLoadException(Path, $"reading {what} failed ({e.Message})", "Check the disk it is on.");
+                throw new KernelLoadException(Path, $"reading {what} failed ({e.Message})", "Is it a regular file? Check the disk it is on.");
             }
 
             if (count == 0)

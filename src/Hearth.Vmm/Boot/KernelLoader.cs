@@ -16,6 +16,11 @@ public static class KernelLoader
     public static LoadedKernel LoadKernel(GuestMemory memory, string path)
     {
         using KernelFile file = KernelFile.Open(path, "kernel");
+        if (file.Length == 0)
+        {
+            throw new KernelLoadException(path, "the kernel is empty or not a regular file", "Copy or build it again.");
+        }
+
         Span<byte> start = stackalloc byte[0x206];
         start.Clear();
         int length = (int)Math.Min((ulong)start.Length, file.Length);
@@ -32,7 +37,7 @@ public static class KernelLoader
 
         throw new KernelLoadException(
             path,
-            "it is neither an ELF file nor a bzImage (no magic number of either)",
+            $"it is neither an ELF file nor a bzImage ({Guess(start)})",
             "Give an uncompressed vmlinux (hearth kernel build) or a distribution's vmlinuz.");
     }
 
@@ -67,6 +72,17 @@ public static class KernelLoader
         file.ReadInto(memory, address, 0, file.Length, "the initrd");
         return new LoadedInitrd(address, file.Length);
     }
+
+    private static string Guess(ReadOnlySpan<byte> start) => start switch
+    {
+        [0x1f, 0x8b, ..] => "it is compressed with gzip",
+        [0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', ..] => "it is compressed with xz",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed with zstd",
+        _ when start.StartsWith("!<arch>"u8) => "it is a Debian package, for hearth kernel import",
+        _ when start[0x38..].StartsWith("ARM\x64"u8) => "it is a kernel for arm64",
+        _ when start[0x1fe..].StartsWith((ReadOnlySpan<byte>)[0x55, 0xaa]) => "it has a boot sector's flag, but not the magic HdrS",
+        _ => "it has the magic number of neither",
+    };
 
     private static ulong HighestInitrdByte(LoadedKernel kernel)
     {

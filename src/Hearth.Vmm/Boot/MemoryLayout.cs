@@ -15,7 +15,7 @@ namespace Hearth.Vmm.Boot;
 public static class MemoryLayout
 {
     public const ulong Gdt = 0x500;
-    public const ulong Idt = 0x520;
+    public const ulong Idt = 0x540;
     public const ulong PvhStartInfo = 0x6000;
     public const ulong PvhModules = 0x6040;
     public const ulong PvhMemoryMap = 0x6080;

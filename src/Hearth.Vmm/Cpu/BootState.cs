@@ -23,20 +23,22 @@ public static class BootState
     private const ulong PageLarge = 1 << 7;
     private const int IdentityMappedGib = 4;
 
-    private const ushort CodeSelector = 0x08;
-    private const ushort DataSelector = 0x10;
-    private const ushort TaskSelector = 0x18;
+    // __BOOT_CS and __BOOT_DS, which the boot protocol fixes. A 64-bit task state takes two entries.
+    private const ushort CodeSelector = 0x10;
+    private const ushort DataSelector = 0x18;
+    private const ushort TaskSelector = 0x20;
+    private const int GdtBytes = TaskSelector + 16;
 
     /// <summary>Writes the tables that every vCPU's registers point to.</summary>
     public static void WriteTables(GuestMemory memory, BootProtocol protocol)
     {
         bool longMode = protocol == BootProtocol.Linux64;
-        Span<kvm_segment> segments = [Code(longMode), Data(), Task(longMode)];
-        Span<byte> gdt = stackalloc byte[32];
+        Span<kvm_segment> segments = [Code(longMode), Data(), Task()];
+        Span<byte> gdt = stackalloc byte[GdtBytes];
         gdt.Clear();
-        for (int i = 0; i < segments.Length; i++)
+        foreach (kvm_segment segment in segments)
         {
-            BinaryPrimitives.WriteUInt64LittleEndian(gdt[((i + 1) * 8)..], Descriptor(segments[i]));
+            BinaryPrimitives.WriteUInt64LittleEndian(gdt[segment.selector..], Descriptor(segment));
         }
 
         memory.Write(new GuestAddress(MemoryLayout.Gdt), gdt);
@@ -52,14 +54,16 @@ public static class BootState
     {
         vcpu.SetCpuid(cpuid);
         vcpu.SetMsrs(BootMsrs.Values);
-        SetSpecialRegisters(vcpu, kernel.Protocol);
+        vcpu.SetSregs(SpecialRegisters(vcpu.GetSregs(), kernel.Protocol));
         vcpu.SetRegs(GeneralRegisters(kernel));
         // The values FNINIT and a power-up leave behind.
         vcpu.SetFpu(new kvm_fpu { fcw = 0x37f, mxcsr = 0x1f80 });
-        SetLocalInterrupts(vcpu);
+        kvm_lapic_state lapic = vcpu.GetLapic();
+        SetLocalInterrupts(ref lapic);
+        vcpu.SetLapic(lapic);
     }
 
-    private static kvm_regs GeneralRegisters(LoadedKernel kernel) => kernel.Protocol switch
+    internal static kvm_regs GeneralRegisters(LoadedKernel kernel) => kernel.Protocol switch
     {
         BootProtocol.Linux64 => new kvm_regs
         {
@@ -78,12 +82,13 @@ public static class BootState
         _ => throw new ArgumentOutOfRangeException(nameof(kernel)),
     };
 
-    private static void SetSpecialRegisters(KvmVcpu vcpu, BootProtocol protocol)
+    /// <summary>What the protocol says nothing of (the local APIC's base, say) stays as in <paramref name="reset"/>.</summary>
+    internal static kvm_sregs SpecialRegisters(in kvm_sregs reset, BootProtocol protocol)
     {
         bool longMode = protocol == BootProtocol.Linux64;
-        kvm_sregs sregs = vcpu.GetSregs();
+        kvm_sregs sregs = reset;
         sregs.gdt.@base = MemoryLayout.Gdt;
-        sregs.gdt.limit = 31;
+        sregs.gdt.limit = GdtBytes - 1;
         sregs.idt.@base = MemoryLayout.Idt;
         sregs.idt.limit = 7;
         sregs.cs = Code(longMode);
@@ -93,7 +98,7 @@ public static class BootState
         sregs.fs = data;
         sregs.gs = data;
         sregs.ss = data;
-        sregs.tr = Task(longMode);
+        sregs.tr = Task();
         sregs.cr0 = Cr0ProtectionEnable | Cr0ExtensionType;
         sregs.cr4 = 0;
         if (longMode)
@@ -104,22 +109,20 @@ public static class BootState
             sregs.efer |= EferLongModeEnable | EferLongModeActive;
         }
 
-        vcpu.SetSregs(sregs);
+        return sregs;
     }
 
     // The PIC's interrupts come through LINT0 as ExtINT, NMIs through LINT1, as the MP table says.
-    private static void SetLocalInterrupts(KvmVcpu vcpu)
+    internal static void SetLocalInterrupts(ref kvm_lapic_state lapic)
     {
         const int Lint0 = 0x350;
         const int Lint1 = 0x360;
         const uint DeliveryMask = 0x700;
         const uint ExternalInterrupt = 0x700;
         const uint NonMaskable = 0x400;
-        kvm_lapic_state lapic = vcpu.GetLapic();
         Span<byte> registers = lapic.regs;
         Change(registers[Lint0..], ExternalInterrupt);
         Change(registers[Lint1..], NonMaskable);
-        vcpu.SetLapic(lapic);
 
         static void Change(Span<byte> register, uint mode) =>
             BinaryPrimitives.WriteUInt32LittleEndian(register, (BinaryPrimitives.ReadUInt32LittleEndian(register) & ~DeliveryMask) | mode);
@@ -167,13 +170,12 @@ public static class BootState
         db = 1,
     };
 
-    private static kvm_segment Task(bool longMode) => new()
+    private static kvm_segment Task() => new()
     {
         selector = TaskSelector,
-        limit = longMode ? 0xffff_ffffu : 0x67u,
+        limit = 0x67,
         type = 0xb,
         present = 1,
-        g = longMode ? (byte)1 : (byte)0,
     };
 
     // Intel SDM vol. 3A §3.4.5: the descriptor that means the same as the hidden part of the register.

@@ -8,9 +8,10 @@ public class AmlWriterTests
     [Fact]
     public void A_package_length_counts_itself_and_decodes_to_what_was_written()
     {
-        byte[] encoded = new byte[4];
+        // CsCheck runs samples on several threads: each has its own buffer.
         Gen.OneOf(Gen.Int[0, 5000], Gen.Int[0, (1 << 28) - 5]).Sample(content =>
         {
+            byte[] encoded = new byte[4];
             int size = AmlWriter.EncodePackageLength(content, encoded);
             Assert.Equal(content + size, Decode(encoded, out int decodedSize));
             Assert.Equal(size, decodedSize);
