@@ -18,6 +18,9 @@ public sealed class TokenBucket
     private long _burst;
     private long _updatedNs;
 
+    // Time that has passed and made no whole token yet, in units of 1/size ns: nothing is ever rounded away.
+    private UInt128 _remainder;
+
     public TokenBucket(TokenBucketConfig config, long nowNs)
     {
         Config = config;
@@ -48,7 +51,7 @@ public sealed class TokenBucket
 
         // Rounded up, so that the tokens are really there when the wait is over.
         UInt128 missing = (UInt128)((Int128)needed - _budget);
-        UInt128 wait = ((missing * (ulong)_refillNs) + (ulong)_size - 1) / (ulong)_size;
+        UInt128 wait = ((missing * (ulong)_refillNs) - _remainder + (ulong)_size - 1) / (ulong)_size;
         waitNs = (long)UInt128.Min(wait, long.MaxValue);
         return false;
     }
@@ -83,24 +86,19 @@ public sealed class TokenBucket
             return;
         }
 
-        if (_budget >= _size)
-        {
-            _updatedNs = nowNs;
-            return;
-        }
-
-        UInt128 tokens = (UInt128)(ulong)elapsed * (ulong)_size / (ulong)_refillNs;
+        _updatedNs = nowNs;
+        UInt128 progress = _remainder + ((UInt128)(ulong)elapsed * (ulong)_size);
+        UInt128 tokens = progress / (ulong)_refillNs;
         UInt128 room = (UInt128)((Int128)_size - _budget);
         if (tokens >= room)
         {
             _budget = _size;
-            _updatedNs = nowNs;
+            _remainder = 0;
         }
-        else if (tokens != 0)
+        else
         {
             _budget = (long)((Int128)_budget + (Int128)tokens);
-            // Only the time that made whole tokens is spent; the rest counts towards the next.
-            _updatedNs += (long)(((tokens * (ulong)_refillNs) + (ulong)_size - 1) / (ulong)_size);
+            _remainder = progress - (tokens * (ulong)_refillNs);
         }
     }
 }

@@ -208,6 +208,8 @@ public sealed class FakeDriver
     /// <summary>Whether a driver would ring now for what it added since it last asked (virtio 1.2 §2.7.10, §2.7.13.4).</summary>
     public bool NeedsKick()
     {
+        // The driver's half of the pair in Virtqueue.TryEnableNotifications: our avail.idx before their avail_event.
+        Interlocked.MemoryBarrier();
         ushort now = AvailIdx;
         ushort before = _lastKicked;
         _lastKicked = now;
@@ -217,6 +219,17 @@ public sealed class FakeDriver
         }
 
         return _eventIdx ? (ushort)(now - AvailEvent - 1) < (ushort)(now - before) : (UsedFlags & 1) == 0;
+    }
+
+    /// <summary>
+    /// Asks for an interrupt at the next used chain; false if one is there already, whose interrupt may never come.
+    /// </summary>
+    public bool TryEnableInterrupts()
+    {
+        UsedEvent = SeenUsed;
+        // The driver's half of the pair in Virtqueue.NeedsNotification: our used_event before their used.idx.
+        Interlocked.MemoryBarrier();
+        return UsedIdx == SeenUsed;
     }
 
     /// <summary>Writes a descriptor of the ring's own table, whatever it says.</summary>

@@ -2,6 +2,7 @@ using CsCheck;
 using Hearth.Linux;
 using Hearth.Testing.Virtio;
 using Hearth.Virtio.Block;
+using Hearth.Virtio.Transport;
 
 namespace Hearth.Virtio.Tests.Block;
 
@@ -268,7 +269,7 @@ public class BlockDeviceTests
     public void A_drive_restored_over_a_file_of_another_size_tells_the_guest()
     {
         BlockState state;
-        Transport.TransportState transport;
+        TransportState transport;
         using (var drive = new BlockBench(new byte[8 * 512]))
         {
             state = drive.Device.Save();
