@@ -6,15 +6,22 @@ namespace Hearth.Linux.Native;
 public static unsafe partial class Signals
 {
     public const int SIGHUP = 1;
+    public const int SIGINT = 2;
+    public const int SIGQUIT = 3;
     public const int SIGILL = 4;
+    public const int SIGTRAP = 5;
+    public const int SIGABRT = 6;
     public const int SIGBUS = 7;
     public const int SIGSEGV = 11;
     public const int SIGPIPE = 13;
+    public const int SIGALRM = 14;
+    public const int SIGTERM = 15;
     public const int SIGXCPU = 24;
     public const int SIGXFSZ = 25;
     public const int SIGSYS = 31;
     public const int SA_SIGINFO = 4;
     public const int SA_RESTART = 0x10000000;
+    public const uint SA_RESETHAND = 0x80000000;
     public const int SIG_BLOCK = 0;
     public const int SIG_UNBLOCK = 1;
 

@@ -8,6 +8,7 @@ public static unsafe partial class SysMman
     public const int PROT_NONE = 0;
     public const int PROT_READ = 1;
     public const int PROT_WRITE = 2;
+    public const int PROT_EXEC = 4;
     public const int MAP_SHARED = 1;
     public const int MAP_PRIVATE = 2;
     public const int MAP_FIXED = 0x10;
@@ -23,6 +24,9 @@ public static unsafe partial class SysMman
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int munmap(void* addr, nuint length);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int mprotect(void* addr, nuint length, int prot);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int madvise(void* addr, nuint length, int advice);

@@ -48,6 +48,9 @@ public static unsafe partial class Unistd
     public static partial int getpid();
 
     [LibraryImport(Libc.Name)]
+    public static partial int getpgrp();
+
+    [LibraryImport(Libc.Name)]
     public static partial int gettid();
 
     [LibraryImport(Libc.Name)]
