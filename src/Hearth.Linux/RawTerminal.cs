@@ -69,14 +69,19 @@ public sealed unsafe class RawTerminal : IDisposable
         return raw;
     }
 
+    public static bool IsTerminal(FileDescriptor fd)
+    {
+        termios mode;
+        return Get(fd, &mode);
+    }
+
     /// <summary>
     /// Whether this process may use the terminal: it is one, and not in another process group's hands. A process in
     /// the background that reads or sets its terminal is stopped by the kernel.
     /// </summary>
     public static bool IsForeground(FileDescriptor terminal)
     {
-        termios mode;
-        if (!Get(terminal, &mode))
+        if (!IsTerminal(terminal))
         {
             return false;
         }

@@ -16,6 +16,7 @@ public sealed class SerialConsole : ISerialOutput, IDisposable
     private readonly EventLoop _loop;
     private readonly FileDescriptor _output;
     private readonly InputPump? _input;
+    private readonly RawTerminal? _terminal;
     private readonly TimerFd _timer = new();
     private readonly EventRegistration _timerRegistration;
     private int _timerArmed;
@@ -28,7 +29,7 @@ public sealed class SerialConsole : ISerialOutput, IDisposable
     {
         _loop = loop;
         _output = outputPath is null
-            ? new FileDescriptor(1, ownsHandle: false)
+            ? OpenStdout()
             : FileDescriptor.Open(
                 outputPath,
                 Fcntl.O_WRONLY | Fcntl.O_CREAT | Fcntl.O_APPEND | Fcntl.O_NONBLOCK,
@@ -38,7 +39,11 @@ public sealed class SerialConsole : ISerialOutput, IDisposable
         _timerRegistration = loop.Add(_timer, EpollEvents.In, new FlushTimer(this));
         if (outputPath is null)
         {
-            _input = InputPump.TryStart(loop, Port);
+            var stdin = new FileDescriptor(0, ownsHandle: false);
+            _terminal = RawTerminal.TryEnter(stdin);
+
+            // A terminal in other hands is not read: the kernel would stop a process in the background that did.
+            _input = _terminal is null && RawTerminal.IsTerminal(stdin) ? null : InputPump.TryStart(loop, Port, stdin);
         }
     }
 
@@ -61,9 +66,31 @@ public sealed class SerialConsole : ISerialOutput, IDisposable
     {
         Port.Flush();
         _input?.Dispose();
+        _terminal?.Dispose();
         _loop.Remove(_timerRegistration);
         _timer.Dispose();
         _output.Dispose();
+    }
+
+    // A terminal that stands still (a stuck ssh) blocks a write even where poll(2) called it ready. Opened again it gets
+    // a mode of its own, O_NONBLOCK, that whoever shares fd 1 does not see.
+    private static FileDescriptor OpenStdout()
+    {
+        var stdout = new FileDescriptor(1, ownsHandle: false);
+        if (!RawTerminal.IsTerminal(stdout))
+        {
+            return stdout;
+        }
+
+        try
+        {
+            return FileDescriptor.Open("/proc/self/fd/1", Fcntl.O_WRONLY | Fcntl.O_NONBLOCK | Fcntl.O_NOCTTY);
+        }
+        catch (LinuxException)
+        {
+            // In a jail without /proc.
+            return stdout;
+        }
     }
 
     private sealed class FlushTimer(SerialConsole console) : IEventHandler
@@ -81,27 +108,28 @@ public sealed class SerialConsole : ISerialOutput, IDisposable
     {
         private readonly EventLoop _loop;
         private readonly Serial _port;
-        private readonly FileDescriptor _stdin = new(0, ownsHandle: false);
+        private readonly FileDescriptor _stdin;
         private readonly byte[] _pending = new byte[256];
         private readonly EventRegistration _registration;
         private int _start;
         private int _count;
         private bool _ended;
 
-        private InputPump(EventLoop loop, Serial port)
+        private InputPump(EventLoop loop, Serial port, FileDescriptor stdin)
         {
             _loop = loop;
             _port = port;
+            _stdin = stdin;
             _registration = loop.Add(_stdin, EpollEvents.In, this);
             port.InputSpaceFreed = () => loop.Post(Deliver);
         }
 
         /// <summary>Null where stdin cannot be waited for: a regular file, /dev/null, or closed.</summary>
-        public static InputPump? TryStart(EventLoop loop, Serial port)
+        public static InputPump? TryStart(EventLoop loop, Serial port, FileDescriptor stdin)
         {
             try
             {
-                return new InputPump(loop, port);
+                return new InputPump(loop, port, stdin);
             }
             catch (LinuxException e) when (e.Errno is Errno.EPERM or Errno.EBADF)
             {
