@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
-# ./test: builds everything with warnings as errors, checks formatting, runs every test project.
+# ./test: builds everything with warnings as errors, checks formatting and scripts, runs every test project; those that
+# boot guests run in the lab. Ends with "N passed, N failed[, N skipped]". Usage: ./test [--no-lab]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/common.sh
+. eng/setup.sh
+
+lab=1
+case "${1:-}" in
+  "") ;;
+  --no-lab) lab="" ;;
+  *) die "usage: ./test [--no-lab]" ;;
+esac
 
 require_dotnet
 passed=0 failed=0 skipped=0
+mkdir -p out/test
 
 # check NAME CMD...: a check that is not a test project counts as one test.
 check() {
@@ -18,27 +28,19 @@ check() {
   fi
 }
 
-shell_scripts() { grep -rlE '^#!/usr/bin/env bash|^# shellcheck shell' build test demo .ci eng lab bench fuzz 2>/dev/null; }
-
-step "Building"
-dotnet build Hearth.slnx -c Release --nologo -v quiet || die "the build failed"
-check "dotnet format is clean" dotnet format Hearth.slnx --verify-no-changes --no-restore
-apt_install shellcheck acpica-tools
-# shellcheck disable=SC2046
-check "shellcheck is clean" shellcheck -x $(shell_scripts)
-
-for project in tests/*.Tests/*.csproj; do
-  name=$(basename "$project" .csproj)
+# run_tests PROJECT CMD...: runs a test program and adds its counts up.
+run_tests() {
+  local name=$1 log status=0 summary bad
+  shift
   step "$name"
   log="out/test/$name.log"
-  mkdir -p out/test
-  status=0
-  "tests/$name/bin/Release/net10.0/$name" -noColor 2>&1 | tee "$log" || status=$?
+  "$@" 2>&1 | tee "$log" || status=$?
+  # The summary's numbers; a program without tests prints only "Total: 0", and is a defect.
   summary=$(grep -E 'Total: [0-9]+, Errors: [0-9]+, Failed: [0-9]+, Skipped: [0-9]+' "$log" | tail -n 1 || true)
   if [ -z "$summary" ]; then
     failed=$((failed + 1))
     printf 'FAILED: %s ended with status %s and no summary\n' "$name" "$status" >&2
-    continue
+    return
   fi
   field() { sed -nE "s/.*$1: ([0-9]+).*/\1/p" <<<"$summary"; }
   bad=$(($(field Failed) + $(field Errors)))
@@ -49,7 +51,36 @@ for project in tests/*.Tests/*.csproj; do
     failed=$((failed + 1))
     printf 'FAILED: %s ended with status %s\n' "$name" "$status" >&2
   fi
+}
+
+program() { echo "tests/$1/bin/Release/net10.0/$1"; }
+
+shell_scripts() { git ls-files -co --exclude-standard | while read -r file; do head -n 1 "$file" | grep -qE '^#!/usr/bin/env bash|^#!/bin/bash|^# shellcheck shell' && echo "$file"; done; }
+
+apt_install shellcheck acpica-tools curl gcc libc6-dev linux-libc-dev cpio kmod iproute2
+step "Building"
+dotnet build Hearth.slnx -c Release --nologo -v quiet || die "the build failed"
+check "dotnet format is clean" dotnet format Hearth.slnx --verify-no-changes --no-restore
+# shellcheck disable=SC2046
+check "shellcheck is clean" shellcheck -x $(shell_scripts)
+./build
+
+for project in tests/*.Tests/*.csproj; do
+  name=$(basename "$project" .csproj)
+  [ "$name" = Hearth.Lab.Tests ] || run_tests "$name" "$(program "$name")" -noColor
 done
+
+if [ -n "$lab" ]; then
+  setup_lab
+  setup_guest
+  setup_stock_kernel
+  dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
+  run_tests Hearth.Lab.Tests lab/run --mem 6144 --timeout 1500 --share "$dotnet_root:$dotnet_root" -- \
+    env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
+    HEARTH_GUEST_KERNEL="$HEARTH_GUEST_KERNEL" HEARTH_GUEST_ROOTFS="$HEARTH_GUEST_ROOTFS" \
+    HEARTH_STOCK_KERNEL="$HEARTH_STOCK_KERNEL" HEARTH_STOCK_INITRD="$HEARTH_STOCK_INITRD" \
+    "$(program Hearth.Lab.Tests)" -noColor
+fi
 
 if [ "$skipped" -gt 0 ]; then
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

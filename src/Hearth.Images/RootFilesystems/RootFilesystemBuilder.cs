@@ -64,7 +64,7 @@ public sealed class RootFilesystemBuilder
         passwd -R "$1" -d root 2>/dev/null || sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
         echo hearth >"$1/etc/hostname"
         printf '127.0.0.1 localhost\n127.0.1.1 hearth\n' >"$1/etc/hosts"
-        printf '/dev/root / ext4 defaults 0 1\n' >"$1/etc/fstab"
+        printf 'LABEL=root / ext4 defaults 0 0\n' >"$1/etc/fstab"
         if [ -f "$1/etc/inittab" ]; then
           sed -i -e 's/^\([1-6]\):/#\1:/' "$1/etc/inittab"
           echo 'T0:23:respawn:/sbin/getty -L ttyS0 115200 vt102' >>"$1/etc/inittab"

@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+
+namespace Hearth.Lab.Tests;
+
+/// <summary>virtio-blk with a real driver: what the guest writes is what the host finds.</summary>
+public class DriveTests
+{
+    private const string Quiet = "console=ttyS0 reboot=k panic=1 quiet";
+    private const int SizeMib = 16;
+
+    [Fact]
+    public void Two_drives_take_what_the_guest_writes()
+    {
+        using var monitor = new MonitorProcess();
+        string first = Blank(monitor.Folder, "first");
+        string second = Blank(monitor.Folder, "second");
+        string initrd = Lab.WriteInitrd(
+            monitor.Folder,
+            $"""
+            for d in vda vdb; do
+              dd if=/dev/urandom of=/dev/$d bs=64k count={SizeMib * 16} 2>/dev/null
+            done
+            sync
+            echo 3 > /proc/sys/vm/drop_caches
+            for d in vda vdb; do echo "$d=$(sha256sum /dev/$d | cut -d' ' -f1)"; done
+            """);
+        monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
+        monitor.Put("/drives/first", $$"""{"drive_id": "first", "path_on_host": "{{first}}", "is_root_device": false, "cache_type": "Writeback"}""");
+        monitor.Put("/drives/second", $$"""{"drive_id": "second", "path_on_host": "{{second}}", "is_root_device": false}""");
+        monitor.Start();
+        monitor.Await("GUEST-DONE");
+        Assert.Equal(0, monitor.AwaitExit());
+        string console = monitor.Console;
+        Assert.Contains($"vda={Sum(first)}", console, StringComparison.Ordinal);
+        Assert.Contains($"vdb={Sum(second)}", console, StringComparison.Ordinal);
+        Assert.NotEqual(Sum(first), Sum(second));
+    }
+
+    [Fact]
+    public void A_read_only_drive_refuses_writes_and_stays_as_it_was()
+    {
+        using var monitor = new MonitorProcess();
+        string disk = Blank(monitor.Folder, "disk");
+        string before = Sum(disk);
+        string initrd = Lab.WriteInitrd(
+            monitor.Folder,
+            "echo RO=$(cat /sys/block/vda/ro); dd if=/dev/urandom of=/dev/vda bs=4k count=1 2>/dev/null && echo WROTE || echo REFUSED");
+        monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
+        monitor.Put("/drives/disk", $$"""{"drive_id": "disk", "path_on_host": "{{disk}}", "is_root_device": false, "is_read_only": true}""");
+        monitor.Start();
+        monitor.Await("RO=1");
+        monitor.Await("REFUSED");
+        Assert.Equal(0, monitor.AwaitExit());
+        Assert.Equal(before, Sum(disk));
+    }
+
+    [Fact]
+    public void A_patched_drive_shows_its_new_size_to_the_guest()
+    {
+        using var monitor = new MonitorProcess();
+        string small = Blank(monitor.Folder, "small");
+        string large = Path.Combine(monitor.Folder, "large");
+        using (FileStream file = File.Create(large))
+        {
+            file.SetLength(2 * SizeMib << 20);
+        }
+
+        string initrd = Lab.WriteInitrd(
+            monitor.Folder,
+            "echo SECTORS=$(cat /sys/block/vda/size); until [ $(cat /sys/block/vda/size) != 32768 ]; do sleep 0.1; done; echo SECTORS=$(cat /sys/block/vda/size)");
+        monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
+        monitor.Put("/drives/disk", $$"""{"drive_id": "disk", "path_on_host": "{{small}}", "is_root_device": false}""");
+        monitor.Start();
+        monitor.Await("SECTORS=32768\n");
+        monitor.Patch("/drives/disk", $$"""{"drive_id": "disk", "path_on_host": "{{large}}"}""");
+        monitor.Await("SECTORS=65536\n");
+        Assert.Equal(0, monitor.AwaitExit());
+    }
+
+    private static string Blank(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        using FileStream file = File.Create(path);
+        file.SetLength(SizeMib << 20);
+        return path;
+    }
+
+    private static string Sum(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file));
+    }
+}
