@@ -28,6 +28,7 @@ public enum Errno
     EFBIG = 27,
     ENOSPC = 28,
     EPIPE = 32,
+    ENAMETOOLONG = 36,
     ENOSYS = 38,
     ENOTSUP = 95,
     EADDRINUSE = 98,
@@ -55,6 +56,9 @@ public sealed class LinuxException : HearthException
 
     /// <summary>What the kernel answered.</summary>
     public Errno Errno { get; }
+
+    /// <summary>Only why: <c>No such file or directory (os error 2)</c>.</summary>
+    public string Reason => $"{Describe(Errno)} (os error {(int)Errno})";
 
     /// <summary>The error of the last <c>SetLastError</c> call on this thread.</summary>
     public static Errno LastErrno => (Errno)Marshal.GetLastPInvokeError();

@@ -1,3 +1,5 @@
+using Hearth.Vmm.Telemetry;
+
 namespace Hearth.Vmm.Configuration;
 
 /// <summary>
@@ -8,7 +10,11 @@ public sealed class VmResources
 {
     private readonly List<IDeviceConfig> _devices = [];
 
-    public VmResources(InstanceOptions options) => Options = options;
+    public VmResources(InstanceOptions options, Logger log)
+    {
+        Options = options;
+        Log = log;
+    }
 
     public InstanceOptions Options { get; }
 
@@ -18,6 +24,12 @@ public sealed class VmResources
     public BootSourceConfig? BootSource { get; set; }
 
     public SerialConfig Serial { get; set; } = new();
+
+    /// <summary>As it was last configured; null until then.</summary>
+    public LoggerConfig? Logger { get; set; }
+
+    /// <summary>The monitor's log, which exists before any configuration.</summary>
+    public Logger Log { get; }
 
     /// <summary>The devices of one kind, in the order the guest shall find them.</summary>
     public IEnumerable<T> Devices<T>()

@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Linux.Native;
+
+/// <summary>sys/socket.h and sys/un.h.</summary>
+public static unsafe partial class SysSocket
+{
+    public const int AF_UNIX = 1;
+    public const int SOCK_STREAM = 1;
+    public const int SOCK_NONBLOCK = 0x800;
+    public const int SOCK_CLOEXEC = 0x80000;
+    public const int MSG_NOSIGNAL = 0x4000;
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int bind(int fd, sockaddr_un* addr, uint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int connect(int fd, sockaddr_un* addr, uint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int listen(int fd, int backlog);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int accept4(int fd, void* addr, uint* len, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint recv(int fd, void* buf, nuint len, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint send(int fd, void* buf, nuint len, int flags);
+}
+
+/// <summary>struct sockaddr_un.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct sockaddr_un
+{
+    public const int PathSize = 108;
+
+    public ushort sun_family;
+    public fixed byte sun_path[PathSize];
+}

@@ -1,0 +1,45 @@
+using System.Text.Json;
+using Hearth.Vmm.Actions;
+using Hearth.Vmm.Configuration;
+
+namespace Hearth.Vmm.Api.Endpoints;
+
+/// <summary>GET <c>/vm/config</c>: what a config file would say. Source: Firecracker swagger FullVmConfiguration.</summary>
+internal sealed class VmConfigEndpoint : Endpoint
+{
+    public override string Path => "vm/config";
+
+    public override VmmAction Get() => new GetConfig();
+
+    private sealed record GetConfig : VmmAction
+    {
+        public override VmmResponse RunPreboot(PrebootController preboot) => new VmmPayload(new Configuration(preboot.Resources));
+
+        public override VmmResponse RunRuntime(RuntimeController runtime) => new VmmPayload(new Configuration(runtime.Resources));
+    }
+
+    private sealed record Configuration(VmResources Resources) : IJsonBody
+    {
+        public void WriteTo(Utf8JsonWriter json)
+        {
+            json.WriteStartObject();
+            foreach (Endpoint endpoint in RouteTable.Endpoints)
+            {
+                if (endpoint.Section is { } section && HasSection(endpoint))
+                {
+                    json.WritePropertyName(section);
+                    endpoint.WriteSection(json, Resources);
+                }
+            }
+
+            json.WriteEndObject();
+        }
+
+        // A property's name may only be written if a value follows.
+        private bool HasSection(Endpoint endpoint)
+        {
+            using var probe = new Utf8JsonWriter(Stream.Null);
+            return endpoint.WriteSection(probe, Resources);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace Hearth.Vmm.Api.Json;
+
+/// <summary>A body that is not what its endpoint takes; the message is the <c>fault_message</c>.</summary>
+public sealed class JsonBodyException : Linux.HearthException
+{
+    private const string Prefix = "An error occurred when deserializing the json body of a request: ";
+
+    public JsonBodyException(string problem)
+        : base(Prefix + problem + ".")
+    {
+    }
+}
+
+/// <summary>
+/// One JSON object whose fields are all known: unknown and duplicate fields, wrong types and trailing text are refused
+/// in the words Firecracker's clients know (serde's). Thread: one.
+/// </summary>
+public sealed class JsonBody
+{
+    private readonly Dictionary<string, Field> _fields = new(StringComparer.Ordinal);
+    private readonly byte[] _text;
+    private int _end;
+
+    private JsonBody(byte[] text) => _text = text;
+
+    /// <summary>Reads an object that may have the fields <paramref name="known"/>.</summary>
+    /// <exception cref="JsonBodyException">It is no JSON, no object, or has other fields.</exception>
+    public static JsonBody Parse(ReadOnlySpan<byte> text, params scoped ReadOnlySpan<string> known)
+    {
+        var body = new JsonBody(text.ToArray());
+        var reader = new Utf8JsonReader(body._text);
+        try
+        {
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                throw body.Fault($"invalid type: {Describe(ref reader)}, expected an object", reader.BytesConsumed);
+            }
+
+            body.ReadFields(ref reader, known);
+            if (reader.Read())
+            {
+                throw body.Fault("trailing characters", reader.BytesConsumed);
+            }
+
+            return body;
+        }
+        catch (JsonException e)
+        {
+            throw new JsonBodyException($"{FirstSentence(e.Message)} at line {e.LineNumber + 1} column {e.BytePositionInLine}");
+        }
+    }
+
+    /// <summary>Whether the field is there and not null.</summary>
+    public bool Has(string name) => _fields.TryGetValue(name, out Field field) && field.Value.ValueKind != JsonValueKind.Null;
+
+    public string RequiredString(string name) => OptionalString(name) ?? throw Missing(name);
+
+    public string? OptionalString(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        Field field = _fields[name];
+        return field.Value.ValueKind == JsonValueKind.String ? field.Value.GetString() : throw WrongType(field, "a string");
+    }
+
+    public bool RequiredBool(string name) => OptionalBool(name) ?? throw Missing(name);
+
+    public bool? OptionalBool(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        Field field = _fields[name];
+        return field.Value.ValueKind switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            _ => throw WrongType(field, "a boolean"),
+        };
+    }
+
+    public ulong RequiredNumber(string name, ulong most, string type) => OptionalNumber(name, most, type) ?? throw Missing(name);
+
+    /// <summary>A whole number from 0 to <paramref name="most"/>; <paramref name="type"/> is its name in errors (<c>u8</c>).</summary>
+    public ulong? OptionalNumber(string name, ulong most, string type)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        Field field = _fields[name];
+        if (field.Value.ValueKind != JsonValueKind.Number)
+        {
+            throw WrongType(field, type);
+        }
+
+        return field.Value.TryGetUInt64(out ulong value) && value <= most
+            ? value
+            : throw Fault($"invalid value: {Number(field.Value)}, expected {type}", field.End);
+    }
+
+    /// <summary>One of a few words; null if the field is not there.</summary>
+    public T? OptionalWord<T>(string name, params ReadOnlySpan<(string Word, T Value)> words)
+        where T : struct
+    {
+        if (OptionalString(name) is not { } given)
+        {
+            return null;
+        }
+
+        var expected = new List<string>();
+        foreach ((string word, T value) in words)
+        {
+            if (word == given)
+            {
+                return value;
+            }
+
+            expected.Add($"`{word}`");
+        }
+
+        throw Fault($"unknown variant `{given}`, expected {(expected.Count == 1 ? string.Empty : "one of ")}{string.Join(", ", expected)}", _fields[name].End);
+    }
+
+    /// <summary>The bytes of an object in a field, for another <see cref="Parse"/>; null if the field is not there.</summary>
+    public byte[]? OptionalObject(string name) => OptionalRaw(name, JsonValueKind.Object, "a map");
+
+    /// <summary>The objects of an array in a field; empty if it is not there.</summary>
+    public IEnumerable<byte[]> OptionalArray(string name)
+    {
+        if (!Has(name))
+        {
+            return [];
+        }
+
+        Field field = _fields[name];
+        return field.Value.ValueKind == JsonValueKind.Array
+            ? field.Value.EnumerateArray().Select(e => Encoding.UTF8.GetBytes(e.GetRawText()))
+            : throw WrongType(field, "a sequence");
+    }
+
+    /// <summary>The error for a field that must be there and is not.</summary>
+    public JsonBodyException Missing(string name) => Fault($"missing field `{name}`", _end);
+
+    private byte[]? OptionalRaw(string name, JsonValueKind kind, string expected)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        Field field = _fields[name];
+        return field.Value.ValueKind == kind ? Encoding.UTF8.GetBytes(field.Value.GetRawText()) : throw WrongType(field, expected);
+    }
+
+    private void ReadFields(ref Utf8JsonReader reader, scoped ReadOnlySpan<string> known)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = reader.GetString()!;
+            if (!known.Contains(name))
+            {
+                string list = string.Join(", ", known.ToArray().Select(k => $"`{k}`"));
+                string expected = known.Length == 0 ? "there are no fields" : known.Length == 1 ? $"expected {list}" : $"expected one of {list}";
+                throw Fault($"unknown field `{name}`, {expected}", reader.BytesConsumed - 1);
+            }
+
+            if (_fields.ContainsKey(name))
+            {
+                throw Fault($"duplicate field `{name}`", reader.BytesConsumed - 1);
+            }
+
+            using JsonDocument value = JsonDocument.ParseValue(ref reader);
+            _fields[name] = new Field(value.RootElement.Clone(), reader.BytesConsumed);
+        }
+
+        _end = (int)reader.BytesConsumed;
+    }
+
+    private JsonBodyException WrongType(Field field, string expected) => Fault($"invalid type: {Describe(field.Value)}, expected {expected}", field.End);
+
+    private JsonBodyException Fault(string problem, long offset)
+    {
+        ReadOnlySpan<byte> before = _text.AsSpan(0, (int)Math.Min(offset, _text.Length));
+        int line = before.Count((byte)'\n') + 1;
+        int column = before.Length - (before.LastIndexOf((byte)'\n') + 1);
+        return new JsonBodyException(string.Create(CultureInfo.InvariantCulture, $"{problem} at line {line} column {column}"));
+    }
+
+    private static string Describe(ref Utf8JsonReader reader) => reader.TokenType switch
+    {
+        JsonTokenType.String => $"string \"{reader.GetString()}\"",
+        JsonTokenType.Number => $"number `{Encoding.UTF8.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan)}`",
+        JsonTokenType.StartArray => "sequence",
+        JsonTokenType.True => "boolean `true`",
+        JsonTokenType.False => "boolean `false`",
+        _ => "null",
+    };
+
+    private static string Describe(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => $"string \"{value.GetString()}\"",
+        JsonValueKind.Number => Number(value),
+        JsonValueKind.Array => "sequence",
+        JsonValueKind.Object => "map",
+        JsonValueKind.True => "boolean `true`",
+        JsonValueKind.False => "boolean `false`",
+        _ => "null",
+    };
+
+    private static string Number(JsonElement value)
+    {
+        string text = value.GetRawText();
+        return text.AsSpan().ContainsAny('.', 'e', 'E') ? $"floating point `{text}`" : $"integer `{text}`";
+    }
+
+    private static string FirstSentence(string message)
+    {
+        int end = message.IndexOf(". ", StringComparison.Ordinal);
+        return end < 0 ? message.TrimEnd('.') : message[..end];
+    }
+
+    private readonly record struct Field(JsonElement Value, long End);
+}

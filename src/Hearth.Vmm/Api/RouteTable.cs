@@ -1,0 +1,105 @@
+using Hearth.Linux;
+using Hearth.Vmm.Actions;
+using Hearth.Vmm.Api.Endpoints;
+using Hearth.Vmm.Api.Http;
+
+namespace Hearth.Vmm.Api;
+
+/// <summary>Every endpoint, and the way from a request to an action. Thread: the API thread.</summary>
+public static class RouteTable
+{
+    /// <summary>In the order in which the config file's sections are applied.</summary>
+    public static IReadOnlyList<Endpoint> Endpoints { get; } =
+    [
+        new LoggerEndpoint(),
+        new InstanceInfoEndpoint(),
+        new VersionEndpoint(),
+        new MachineConfigEndpoint(),
+        new BootSourceEndpoint(),
+        new DrivesEndpoint(),
+        new SerialEndpoint(),
+        new ActionsEndpoint(),
+        new VmStateEndpoint(),
+        new VmConfigEndpoint(),
+        .. NotYetEndpoint.All,
+    ];
+
+    /// <summary>Turns a request into its action and runs it by <paramref name="run"/>.</summary>
+    public static VmmResponse Handle(HttpRequest request, Func<VmmAction, VmmResponse> run)
+    {
+        try
+        {
+            return run(Resolve(request));
+        }
+        catch (HearthException e)
+        {
+            return new VmmFault(e.Message);
+        }
+    }
+
+    private static VmmAction Resolve(HttpRequest request)
+    {
+        string path = request.Path.Trim('/');
+        foreach (Endpoint endpoint in Endpoints)
+        {
+            string? id = null;
+            if (endpoint.HasId)
+            {
+                if (path != endpoint.Path && !path.StartsWith(endpoint.Path + "/", StringComparison.Ordinal))
+                {
+                    continue;
+                }
+
+                id = path.Length > endpoint.Path.Length ? path[(endpoint.Path.Length + 1)..] : string.Empty;
+                CheckId(request, id);
+            }
+            else if (path != endpoint.Path)
+            {
+                continue;
+            }
+
+            return Resolve(request, endpoint, id) ?? throw Unknown(request);
+        }
+
+        throw Unknown(request);
+    }
+
+    private static VmmAction? Resolve(HttpRequest request, Endpoint endpoint, string? id)
+    {
+        switch (request.Method)
+        {
+            case "GET":
+                return request.Body.Length > 0 ? throw new ApiException("GET request cannot have a body.") : endpoint.Get();
+            case "PUT":
+                return request.Body.Length == 0 ? throw new ApiException("Empty PUT request.") : endpoint.Put(id, request.Body);
+            case "PATCH":
+                return request.Body.Length == 0 ? throw new ApiException("Empty PATCH request.") : endpoint.Patch(id, request.Body);
+            default:
+                return id is null ? null : endpoint.Delete(id);
+        }
+    }
+
+    private static void CheckId(HttpRequest request, string id)
+    {
+        if (id.Length == 0)
+        {
+            throw request.Path.EndsWith('/') ? new ApiException("The ID cannot be empty.") : Unknown(request);
+        }
+
+        if (!id.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+        {
+            throw id.Contains('/', StringComparison.Ordinal) ? Unknown(request) : new ApiException("API Resource IDs can only contain alphanumeric characters and underscores.");
+        }
+    }
+
+    private static ApiException Unknown(HttpRequest request) => new($"Invalid request method and/or path: {request.Method} {request.Path}.");
+}
+
+/// <summary>A request that no action can be made of; the message is the <c>fault_message</c>. Source: Firecracker, parsed_request.rs.</summary>
+public sealed class ApiException : HearthException
+{
+    public ApiException(string message)
+        : base(message)
+    {
+    }
+}

@@ -1,0 +1,117 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Hearth.Linux;
+using Hearth.Vmm.Configuration;
+
+namespace Hearth.Vmm.Telemetry;
+
+/// <summary>
+/// The monitor's log: one line an event, to a file, a FIFO or, until told otherwise, standard error (standard output
+/// is the guest's console). Writing never blocks and never fails: what cannot be written at once is lost and counted.
+/// <para>Shape: <c>2026-11-23T21:00:00.000000000 [id:thread:LEVEL:origin] message</c>; level and origin if asked for.</para>
+/// <para>Thread: any.</para>
+/// </summary>
+public sealed class Logger : IDisposable
+{
+    // Guards _target and the order of lines.
+    private readonly Lock _lock = new();
+    private readonly string _id;
+    private LogTarget _target = LogTarget.StandardError();
+    private LogLevel _level = LogLevel.Info;
+    private bool _showLevel;
+    private bool _showOrigin;
+    private string? _module;
+    private long _lost;
+
+    /// <param name="id">The microVM's id.</param>
+    public Logger(string id) => _id = id;
+
+    /// <summary>How many lines were lost because nobody took them.</summary>
+    public long Lost => Interlocked.Read(ref _lost);
+
+    /// <exception cref="ConfigurationException">The log cannot be opened; the old one stays.</exception>
+    public void Configure(LoggerConfig config)
+    {
+        LogTarget? next = null;
+        if (config.LogPath is not null)
+        {
+            try
+            {
+                next = LogTarget.Open(config.LogPath);
+            }
+            catch (LinuxException e)
+            {
+                throw new ConfigurationException($"Failed to open target file: {e.Message}");
+            }
+        }
+
+        lock (_lock)
+        {
+            if (next is not null)
+            {
+                _target.Dispose();
+                _target = next;
+            }
+
+            _level = config.Level ?? _level;
+            _showLevel = config.ShowLevel ?? _showLevel;
+            _showOrigin = config.ShowLogOrigin ?? _showOrigin;
+            _module = config.Module ?? _module;
+        }
+    }
+
+    public void Error(string message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Write(LogLevel.Error, message, file, line);
+
+    public void Warning(string message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Write(LogLevel.Warning, message, file, line);
+
+    public void Info(string message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Write(LogLevel.Info, message, file, line);
+
+    public void Debug(string message, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Write(LogLevel.Debug, message, file, line);
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _target.Dispose();
+        }
+    }
+
+    private void Write(LogLevel level, string message, string file, int line)
+    {
+        if (level > _level)
+        {
+            return;
+        }
+
+        string origin = Path.GetFileNameWithoutExtension(file);
+        if (_module is not null && !origin.StartsWith(_module, StringComparison.OrdinalIgnoreCase))
+        {
+            return;
+        }
+
+        Span<char> time = stackalloc char[WallClock.LocalLength];
+        WallClock.FormatLocal(time);
+        var text = new StringBuilder(160);
+        text.Append(time).Append(" [").Append(_id).Append(':').Append(Thread.CurrentThread.Name ?? "main");
+        if (_showLevel)
+        {
+            text.Append(':').Append(level.ToString().ToUpperInvariant());
+        }
+
+        if (_showOrigin)
+        {
+            text.Append(':').Append(origin).Append(':').Append(line);
+        }
+
+        // One event, one line: what a guest or a client made us quote cannot begin another.
+        text.Append("] ").Append(message.ReplaceLineEndings(" ")).Append('\n');
+        byte[] bytes = Encoding.UTF8.GetBytes(text.ToString());
+        lock (_lock)
+        {
+            if (!_target.TryWrite(bytes))
+            {
+                Interlocked.Increment(ref _lost);
+            }
+        }
+    }
+}
