@@ -1,0 +1,209 @@
+using System.Globalization;
+using Hearth.Linux;
+using Hearth.Vmm.Configuration;
+using Hearth.Vmm.Telemetry;
+
+namespace Hearth.Programs.Vmm;
+
+/// <summary>The arguments cannot be used: exit code 153.</summary>
+internal sealed class ArgumentParsingException : HearthException
+{
+    public ArgumentParsingException(string problem)
+        : base($"Arguments parsing error: {problem}\n\nFor more information try --help.")
+    {
+    }
+}
+
+/// <summary>
+/// Firecracker's command line: long options, values as the next argument or after <c>=</c>. Source: Firecracker
+/// src/firecracker/src/main.rs.
+/// </summary>
+internal sealed record CommandLine
+{
+    public const string DefaultSocket = "/run/firecracker.socket";
+
+    private const int DefaultPayloadBytes = 51_200;
+    private const int MaxIdLength = 64;
+
+    // Name, the value's name in --help (null for a flag), what it does.
+    private static readonly (string Name, string? Value, string Help)[] s_options =
+    [
+        ("api-sock", "PATH", "Path to the Unix socket of the API [default: /run/firecracker.socket]"),
+        ("boot-timer", null, "Whether to log how long the guest takes to boot"),
+        ("config-file", "PATH", "Path to a file that contains the microVM configuration in JSON"),
+        ("enable-pci", null, "Not supported yet"),
+        ("help", null, "Shows this help"),
+        ("http-api-max-payload-size", "BYTES", "The largest request body [default: 51200]"),
+        ("id", "ID", "The microVM's identifier: letters, digits and '-' [default: anonymous-instance]"),
+        ("level", "LEVEL", "Log level: Off, Error, Warning, Info, Debug, Trace [default: Info]"),
+        ("log-path", "PATH", "Path to a file or FIFO for the log [default: standard error]"),
+        ("module", "NAME", "Only log what comes from this module"),
+        ("no-api", null, "Run without the API; needs --config-file"),
+        ("no-seccomp", null, "Accepted: hearth-vmm has no seccomp filters yet"),
+        ("parent-cpu-time-us", "US", "CPU time of the parent process"),
+        ("show-level", null, "Whether log lines say their level"),
+        ("show-log-origin", null, "Whether log lines say where they come from"),
+        ("start-time-cpu-us", "US", "CPU time at the process's start"),
+        ("start-time-us", "US", "Wall-clock time at the process's start"),
+        ("version", null, "Shows the version"),
+    ];
+
+    // What Firecracker has and Hearth does not yet.
+    private static readonly string[] s_notYet =
+        ["describe-snapshot", "metadata", "metrics-path", "mmds-size-limit", "seccomp-filter", "snapshot-version"];
+
+    public bool Help { get; init; }
+
+    public bool Version { get; init; }
+
+    public string ApiSocket { get; init; } = DefaultSocket;
+
+    public bool NoApi { get; init; }
+
+    public string? ConfigFile { get; init; }
+
+    public int MaxPayloadBytes { get; init; } = DefaultPayloadBytes;
+
+    public InstanceOptions Instance { get; init; } = new();
+
+    public LoggerConfig Logger { get; init; } = new();
+
+    /// <summary>What <c>--help</c> prints.</summary>
+    public static string HelpText
+    {
+        get
+        {
+            var lines = new List<string> { "hearth-vmm: a microVM monitor with Firecracker's API", string.Empty, "Options:" };
+            lines.AddRange(s_options.Select(o => $"  --{o.Name + (o.Value is null ? string.Empty : $" <{o.Value}>"),-36} {o.Help}"));
+            return string.Join('\n', lines);
+        }
+    }
+
+    /// <exception cref="ArgumentParsingException">An option is unknown, repeated, lacks its value, or has a bad one.</exception>
+    public static CommandLine Parse(ReadOnlySpan<string> arguments)
+    {
+        Dictionary<string, string> given = Collect(arguments);
+        if (given.ContainsKey("help") || given.ContainsKey("version"))
+        {
+            return new CommandLine { Help = given.ContainsKey("help"), Version = given.ContainsKey("version") };
+        }
+
+        bool noApi = given.ContainsKey("no-api");
+        if (noApi && !given.ContainsKey("config-file"))
+        {
+            throw new ArgumentParsingException("Argument '--no-api' requires '--config-file', but it wasn't found.");
+        }
+
+        if (noApi && given.ContainsKey("api-sock"))
+        {
+            throw new ArgumentParsingException("Argument '--api-sock' cannot be used together with argument '--no-api'.");
+        }
+
+        if (given.ContainsKey("enable-pci"))
+        {
+            throw new ArgumentParsingException("'--enable-pci' is not supported by hearth-vmm yet: leave it out for virtio over MMIO.");
+        }
+
+        // Only their form is checked: what they measure is measured by the boot timer.
+        foreach (string time in new[] { "start-time-us", "start-time-cpu-us", "parent-cpu-time-us" })
+        {
+            _ = Number(given, time, ulong.MaxValue);
+        }
+
+        return new CommandLine
+        {
+            ApiSocket = given.GetValueOrDefault("api-sock", DefaultSocket),
+            NoApi = noApi,
+            ConfigFile = given.GetValueOrDefault("config-file"),
+            MaxPayloadBytes = (int)(Number(given, "http-api-max-payload-size", int.MaxValue / 2) ?? DefaultPayloadBytes),
+            Instance = new InstanceOptions
+            {
+                Id = Id(given.GetValueOrDefault("id", "anonymous-instance")),
+                BootTimer = given.ContainsKey("boot-timer"),
+                NoSeccomp = given.ContainsKey("no-seccomp"),
+            },
+            Logger = new LoggerConfig
+            {
+                LogPath = given.GetValueOrDefault("log-path"),
+                Level = given.TryGetValue("level", out string? level) ? Level(level) : null,
+                ShowLevel = given.ContainsKey("show-level") ? true : null,
+                ShowLogOrigin = given.ContainsKey("show-log-origin") ? true : null,
+                Module = given.GetValueOrDefault("module"),
+            },
+        };
+    }
+
+    private static Dictionary<string, string> Collect(ReadOnlySpan<string> arguments)
+    {
+        var given = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (int i = 0; i < arguments.Length; i++)
+        {
+            string argument = arguments[i];
+            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
+            {
+                throw new ArgumentParsingException($"Found argument '{argument}' which wasn't expected, or isn't valid in this context.");
+            }
+
+            string[] parts = argument[2..].Split('=', 2);
+            string name = parts[0];
+            if (s_notYet.Contains(name))
+            {
+                throw new ArgumentParsingException($"'--{name}' is not supported by hearth-vmm yet.");
+            }
+
+            int index = Array.FindIndex(s_options, o => o.Name == name);
+            if (index < 0)
+            {
+                throw new ArgumentParsingException($"Found argument '{name}' which wasn't expected, or isn't valid in this context.");
+            }
+
+            string value = string.Empty;
+            if (s_options[index].Value is not null)
+            {
+                value = parts.Length == 2 ? parts[1]
+                    : i + 1 < arguments.Length && !arguments[i + 1].StartsWith("--", StringComparison.Ordinal) ? arguments[++i]
+                    : throw new ArgumentParsingException($"The argument '{name}' requires a value, but none was supplied.");
+            }
+            else if (parts.Length == 2)
+            {
+                throw new ArgumentParsingException($"The argument '{name}' takes no value.");
+            }
+
+            if (!given.TryAdd(name, value))
+            {
+                throw new ArgumentParsingException($"The argument '{name}' was provided more than once.");
+            }
+        }
+
+        return given;
+    }
+
+    private static ulong? Number(Dictionary<string, string> given, string name, ulong most)
+    {
+        if (!given.TryGetValue(name, out string? text))
+        {
+            return null;
+        }
+
+        return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) && value <= most
+            ? value
+            : throw new ArgumentParsingException($"'--{name}' takes a whole number up to {most}, and was given '{text}'.");
+    }
+
+    private static string Id(string id) =>
+        id.Length is > 0 and <= MaxIdLength && id.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
+            ? id
+            : throw new ArgumentParsingException($"Invalid instance ID '{id}': it has 1 to {MaxIdLength} letters, digits and '-'.");
+
+    private static LogLevel Level(string text)
+    {
+        try
+        {
+            return LoggerConfig.ParseLevel(text);
+        }
+        catch (ConfigurationException e)
+        {
+            throw new ArgumentParsingException(e.Message);
+        }
+    }
+}
