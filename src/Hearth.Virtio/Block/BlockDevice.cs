@@ -14,7 +14,7 @@ namespace Hearth.Virtio.Block;
 /// (virtio 1.2 §5.2.6). One queue.</para>
 /// <para>Deviates: without VIRTIO_BLK_F_FLUSH (cache type Unsafe) a flush still succeeds and does nothing, as in Firecracker.</para>
 /// </summary>
-public sealed unsafe partial class BlockDevice : VirtioDevice, ISnapshottable<BlockState>
+public sealed partial class BlockDevice : VirtioDevice, ISnapshottable<BlockState>
 {
     private const ushort QueueSize = 256;
     private const ulong FeatureSegMax = 1UL << 2;
