@@ -84,7 +84,7 @@ internal sealed class KernelFile : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
             {
-                throw new KernelLoadException(Path, $"reading {what} failed ({e.Message})", "Is it a regular file? Check the disk it is on.");
+                throw new KernelLoadException(Path, $"reading {what} failed ({LinuxException.Describe((Errno)e.HResult)})", "Is it a regular file? Check the disk it is on.");
             }
 
             if (count == 0)
