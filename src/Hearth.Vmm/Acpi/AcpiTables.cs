@@ -32,9 +32,9 @@ public static class AcpiTables
     {
         GuestAddress address = next;
         GuestAddress end = address + (ulong)table.Length;
-        if (end.Value > MemoryLayout.HighMemory)
+        if (end.Value > MemoryLayout.ResetVector)
         {
-            throw new HearthException($"The ACPI tables need more than {MemoryLayout.HighMemory - TablesStart} bytes. Use fewer devices.");
+            throw new HearthException($"The ACPI tables need more than {MemoryLayout.ResetVector - TablesStart} bytes. Use fewer devices.");
         }
 
         memory.Write(address, table);

@@ -32,8 +32,11 @@ public static class MemoryLayout
     /// <summary>The extended BIOS data area, where conventional memory ends; the MP table stands at its start.</summary>
     public const ulong EbdaStart = 0x9_fc00;
 
-    /// <summary>Where operating systems look for the RSDP, after the EBDA. Ends at <see cref="HighMemory"/>.</summary>
+    /// <summary>Where operating systems look for the RSDP, after the EBDA. Ends at <see cref="ResetVector"/>.</summary>
     public const ulong AcpiStart = 0xe_0000;
+
+    /// <summary>Where a PC resets to in real mode (f000:fff0).</summary>
+    public const ulong ResetVector = 0xf_fff0;
 
     /// <summary>Where kernels load: one MiB.</summary>
     public const ulong HighMemory = 0x10_0000;

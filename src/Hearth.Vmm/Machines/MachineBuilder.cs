@@ -143,6 +143,7 @@ public sealed class MachineBuilder : IMachineBuilder
         GuestAddress rsdp = AcpiTables.Write(memory, resources.Machine.VcpuCount, machine.Devices.Slots);
         BootParameters.Write(memory, new BootInformation(kernel, initrd, line.ToBytes(), rsdp));
         BootState.WriteTables(memory, kernel.Protocol);
+        ResetVector.Write(memory);
     }
 
     private static void AddVcpus(Machine machine, KvmSystem kvm, MachineConfig config, LoadedKernel kernel)

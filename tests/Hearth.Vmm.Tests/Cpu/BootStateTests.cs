@@ -95,6 +95,29 @@ public class BootStateTests
         Assert.Equal(expected, BinaryPrimitives.ReadUInt32LittleEndian(vcpu.PortAccess.Data));
     }
 
+    [Fact]
+    public void Kvm_resets_from_the_firmwares_entry()
+    {
+        Assert.SkipUnless(File.Exists("/dev/kvm"), "no /dev/kvm on this machine");
+        using var memory = GuestMemory.Create(MiB);
+        ResetVector.Write(memory);
+        using KvmSystem kvm = KvmSystem.Open();
+        using KvmVm vm = kvm.CreateVm();
+        vm.SetIdentityMapAddress(MemoryLayout.IdentityMap);
+        vm.SetTssAddress(MemoryLayout.TaskState);
+        vm.CreateIrqChip();
+        vm.SetUserMemoryRegion(0, 0, memory.Regions[0].LengthBytes, memory.Regions[0].Mapping.AddressValue);
+        using KvmVcpu vcpu = vm.CreateVcpu(0);
+        kvm_sregs sregs = vcpu.GetSregs();
+        sregs.cs.selector = 0xf000;
+        sregs.cs.@base = 0xf_0000;
+        vcpu.SetSregs(sregs);
+        vcpu.SetRegs(new kvm_regs { rip = 0xfff0, rflags = 2 });
+        VcpuExit exit = vcpu.Run();
+        Assert.True(exit == VcpuExit.Port, vcpu.DescribeFailure(exit));
+        Assert.Equal((0x64, true, 0xfe), (vcpu.PortAccess.Port, vcpu.PortAccess.IsWrite, vcpu.PortAccess.Data[0]));
+    }
+
     private static ulong Read(GuestMemory memory, ulong address)
     {
         Assert.True(memory.TryRead(new GuestAddress(address), out ulong value));
