@@ -159,11 +159,13 @@ public sealed class RuleTests
     [InlineData("run `./test` or\n\n    ./build hearth\n", 0)]
     [InlineData("run `./tset` now", 1)]
     [InlineData("    ./bulid\n", 1)]
+    [InlineData("`lab/run -- x`", 0)]
+    [InlineData("`lab/walk -- x` or\n\n    bench/walk\n", 2)]
     [InlineData("[here](docs/a.md#part) and [there](https://example.org/x)", 0)]
     [InlineData("[here](docs/b.md)", 1)]
     public void A_document_that_leads_nowhere_is_found(string text, int count)
     {
-        SourceFile[] files = [new("README.md", text), new("test", ""), new("build", ""), new("docs/a.md", "[up](../README.md)")];
+        SourceFile[] files = [new("README.md", text), new("test", ""), new("build", ""), new("lab/run", ""), new("docs/a.md", "[up](../README.md)")];
 
         Assert.Equal(count, TextRules.Documents(files).Count());
     }

@@ -44,7 +44,7 @@ internal static partial class SourceRules
             foreach (Match match in UnsafeSpot().Matches(file.Code))
             {
                 int line = file.LineAt(match.Index);
-                ArraySegment<string> near = new(lines, Math.Max(0, line - 9), Math.Min(lines.Length, line + 3) - Math.Max(0, line - 9));
+                ArraySegment<string> near = new(lines, Math.Max(0, line - 9), Math.Min(lines.Length, line + 6) - Math.Max(0, line - 9));
                 if (!near.Any(static text => text.Contains("// SAFETY")))
                 {
                     yield return $"{file.Path}:{line}: no // SAFETY: above `{lines[line - 1].Trim()}`.";

@@ -97,9 +97,9 @@ internal static partial class TextRules
 
             foreach (Match match in Command().Matches(file.Text))
             {
-                if (!known.Contains(match.Groups[1].Value))
+                if (!known.Contains(match.Groups["path"].Value))
                 {
-                    yield return $"{file.Path}:{file.LineAt(match.Index)}: tells the reader to run {match.Value.Trim()}, which is not there.";
+                    yield return $"{file.Path}:{file.LineAt(match.Index)}: tells the reader to run {match.Groups["path"].Value}, which is not there.";
                 }
             }
         }
@@ -127,6 +127,6 @@ internal static partial class TextRules
     private static partial Regex Link();
 
     // At the start of a line in a code block, or between backticks.
-    [GeneratedRegex(@"(?:^    |^|`)\./([\w./-]*\w)|(?<=`)((?:lab|eng|bench|fuzz)/[\w./-]*\w)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"(?:^    |^|`)\./(?<path>[\w./-]*\w)|(?:^    |`)(?<path>(?:lab|eng|bench|fuzz)/[\w./-]*\w)", RegexOptions.Multiline)]
     private static partial Regex Command();
 }
