@@ -9,6 +9,7 @@ using Hearth.Vmm.Boot;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Cpu;
 using Hearth.Vmm.Devices;
+using Hearth.Vmm.Telemetry;
 using Hearth.Vmm.Vcpus;
 
 namespace Hearth.Vmm.Machines;
@@ -117,9 +118,10 @@ public sealed class MachineBuilder : IMachineBuilder
             machine.Mmio.Insert(MemoryLayout.BootTimerMmio, BootTimer.LengthBytes, new BootTimer(requested, _log));
         }
 
+        var warnings = new LimitedLog(_log);
         foreach (VirtioDevice device in DeviceCatalog.Create(resources))
         {
-            device.Warning = _log;
+            device.Warning = warnings.Write;
             machine.Devices.Attach(device);
         }
     }
