@@ -67,7 +67,7 @@ exec 3>"$work/keys"
 for _ in $(seq 100); do [ -S "$socket" ] && break; sleep 0.05; done
 [ -S "$socket" ] || { cat "$work/console"; bold "hearth-vmm did not open its socket"; exit 1; }
 
-put /boot-source "{\"kernel_image_path\": \"$kernel\", \"boot_args\": \"console=ttyS0 reboot=k panic=1\"}"
+put /boot-source "{\"kernel_image_path\": \"$kernel\", \"boot_args\": \"console=ttyS0 reboot=k panic=1 quiet\"}"
 put /drives/rootfs "{\"drive_id\": \"rootfs\", \"path_on_host\": \"$work/rootfs.ext4\", \"is_root_device\": true, \"is_read_only\": false}"
 put /actions '{"action_type": "InstanceStart"}'
 
@@ -79,8 +79,7 @@ await 'login: *$' 600
 say root
 await '[#] *$|Password:' 120
 say 'free -m'
-await 'Mem:.*' 60
-await '[#] *$' 60 || true
+await 'Swap:.*' 60
 say reboot
 status=0
 wait "$vmm" || status=$?

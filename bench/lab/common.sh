@@ -9,9 +9,10 @@ args="console=ttyS0 reboot=t panic=-1 quiet random.trust_cpu=on mitigations=off"
 
 # run_qemu KERNEL INIT-ARGUMENT [DISK]
 run_qemu() {
-  local disk=()
-  [ -n "${3:-}" ] && disk=(-drive "id=d,file=$3,format=raw,if=none" -device "virtio-blk-device,drive=d")
-  qemu-system-x86_64 -M microvm,rtc=off -enable-kvm -cpu host -m 128 -smp 1 -nodefaults -no-user-config \
+  local disk=() machine=microvm,rtc=off
+  # Without ACPI it names its virtio-mmio devices on the command line, which is where this kernel looks.
+  [ -n "${3:-}" ] && machine+=,acpi=off && disk=(-drive "id=d,file=$3,format=raw,if=none" -device "virtio-blk-device,drive=d")
+  qemu-system-x86_64 -M "$machine" -enable-kvm -cpu host -m 128 -smp 1 -nodefaults -no-user-config \
     -nographic -serial stdio -no-reboot -kernel "$1" -initrd "$initrd" -append "$args $2" "${disk[@]}" </dev/null
 }
 

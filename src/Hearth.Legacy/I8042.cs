@@ -34,6 +34,12 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
     private const byte SelfTest = 0xaa;
     private const byte TestKeyboard = 0xab;
     private const byte KeyboardWorks = 0;
+    private const byte TestMouse = 0xa9;
+    private const byte MouseClockStuck = 0x02;
+    private const byte DisableMouse = 0xa7;
+    private const byte EnableMouse = 0xa8;
+    private const byte DisableKeyboard = 0xad;
+    private const byte EnableKeyboard = 0xae;
     private const byte ResetCpu = 0xfe;
     private const byte SelfTestPassed = 0x55;
 
@@ -44,6 +50,8 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
     private const byte ControlKeyboardInterrupt = 0x01;
     private const byte ControlPowerOn = 0x04;
     private const byte ControlTranslate = 0x40;
+    private const byte ControlKeyboardOff = 0x10;
+    private const byte ControlMouseOff = 0x20;
     private const byte OutputPortNoResetA20 = 0x03;
     private const byte Acknowledge = 0xfa;
     private const byte KeyboardId = 0xab;
@@ -210,6 +218,22 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
             case TestKeyboard:
                 Answer(KeyboardWorks);
                 break;
+            case TestMouse:
+                // A driver that gets no answer waits half a second for one.
+                Answer(MouseClockStuck);
+                break;
+            case DisableMouse:
+                _control |= ControlMouseOff;
+                break;
+            case EnableMouse:
+                _control = (byte)(_control & ~ControlMouseOff);
+                break;
+            case DisableKeyboard:
+                _control |= ControlKeyboardOff;
+                break;
+            case EnableKeyboard:
+                _control = (byte)(_control & ~ControlKeyboardOff);
+                break;
             case WriteControl or WriteOutputPort or WriteKeyboardOutput or WriteMouseOutput or WriteMouse:
                 // Its argument comes through the data port.
                 _command = command;
@@ -238,7 +262,11 @@ public sealed class I8042 : IBusDevice, ISnapshottable<I8042State>
                 Answer(value);
                 RaiseIfEnabled();
                 break;
-            case WriteMouseOutput or WriteMouse:
+            case WriteMouseOutput:
+                // Comes back without the mark of the mouse's data, which tells a driver at once that there is no mouse port.
+                Answer(value);
+                break;
+            case WriteMouse:
                 // No mouse: the argument goes nowhere, and above all not to the keyboard.
                 break;
             case 0:

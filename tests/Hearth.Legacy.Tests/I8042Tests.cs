@@ -38,12 +38,29 @@ public sealed class I8042Tests
     [Fact]
     public void Has_no_mouse_and_does_not_take_its_commands_for_the_keyboards()
     {
+        const int FromMouse = 0x20;
         Write(Command, 0xd3);
         Write(Data, 0x5a);
-        Assert.Equal(0, Status & OutputFull);
+        Assert.Equal(0, Status & FromMouse);
+        Assert.Equal(0x5a, ReadAnswer());
+        Write(Command, 0xa9);
+        Assert.NotEqual(0, ReadAnswer());
         Write(Command, 0xd4);
         Write(Data, 0xf2);
         Assert.Equal(0, Status & OutputFull);
+    }
+
+    [Theory]
+    [InlineData(0xa7, 0xa8, 0x20)]
+    [InlineData(0xad, 0xae, 0x10)]
+    public void Turning_a_port_off_and_on_shows_in_the_control_byte(byte off, byte on, byte bit)
+    {
+        Write(Command, off);
+        Write(Command, 0x20);
+        Assert.Equal(bit, ReadAnswer() & bit);
+        Write(Command, on);
+        Write(Command, 0x20);
+        Assert.Equal(0, ReadAnswer() & bit);
     }
 
     [Fact]

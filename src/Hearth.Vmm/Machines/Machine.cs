@@ -22,6 +22,7 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
     private readonly List<VcpuThread> _vcpus = [];
     private readonly Thread _loopThread;
     private long _unclaimedAccesses;
+    private bool _ended;
     private bool _disposed;
 
     internal Machine(KvmVm vm, GuestMemory memory, ProcessExit exit, Action<string> log)
@@ -130,6 +131,12 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
 
     void IVcpuOwner.OnMachineExit(MachineExit exit, string reason)
     {
+        // A resetting guest pulls every line it knows until its vCPU is stopped: the first counts.
+        if (Interlocked.Exchange(ref _ended, true))
+        {
+            return;
+        }
+
         _log($"The microVM stops: {reason}.");
         _exit.Request(exit == MachineExit.GuestStopped ? ExitCode.Ok : ExitCode.GenericError);
     }
