@@ -55,6 +55,8 @@ public static class ConfigFile
 
     private static byte[] Read(string path)
     {
+        const string Prefix = "Unable to open or read from the configuration file: ";
+        HostFile.CheckReadable(path, Prefix);
         try
         {
             var file = new FileInfo(path);
@@ -67,7 +69,7 @@ public static class ConfigFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ConfigurationException($"Unable to open or read from the configuration file: {e.Message}");
+            throw new ConfigurationException($"{Prefix}{path} cannot be read as a file (0x{e.HResult:x}).");
         }
     }
 }

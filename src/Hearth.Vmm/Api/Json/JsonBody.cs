@@ -43,17 +43,16 @@ public sealed class JsonBody
             }
 
             body.ReadFields(ref reader, known);
-            if (reader.Read())
-            {
-                throw body.Fault("trailing characters", reader.BytesConsumed);
-            }
-
-            return body;
         }
         catch (JsonException e)
         {
-            throw new JsonBodyException($"{FirstSentence(e.Message)} at line {e.LineNumber + 1} column {e.BytePositionInLine}");
+            // The library's own text is only a resource key in a trimmed program; where it stopped says enough.
+            bool atEnd = reader.BytesConsumed >= body._text.AsSpan().TrimEnd(" \t\r\n"u8).Length;
+            throw new JsonBodyException($"{(atEnd ? "EOF while parsing a value" : "expected value")} at line {e.LineNumber + 1} column {e.BytePositionInLine}");
         }
+
+        int rest = body._text.AsSpan(body._end).IndexOfAnyExcept(" \t\r\n"u8);
+        return rest < 0 ? body : throw body.Fault("trailing characters", body._end + rest + 1);
     }
 
     /// <summary>Whether the field is there and not null.</summary>
@@ -224,12 +223,6 @@ public sealed class JsonBody
     {
         string text = value.GetRawText();
         return text.AsSpan().ContainsAny('.', 'e', 'E') ? $"floating point `{text}`" : $"integer `{text}`";
-    }
-
-    private static string FirstSentence(string message)
-    {
-        int end = message.IndexOf(". ", StringComparison.Ordinal);
-        return end < 0 ? message.TrimEnd('.') : message[..end];
     }
 
     private readonly record struct Field(JsonElement Value, long End);
