@@ -18,6 +18,8 @@ public static class RouteTable
         new BootSourceEndpoint(),
         new DrivesEndpoint(),
         new SerialEndpoint(),
+        new MmdsConfigEndpoint(),
+        new MmdsEndpoint(),
         new ActionsEndpoint(),
         new VmStateEndpoint(),
         new VmConfigEndpoint(),

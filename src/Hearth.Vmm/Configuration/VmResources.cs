@@ -1,3 +1,4 @@
+using Hearth.Vmm.Mmds;
 using Hearth.Vmm.Telemetry;
 
 namespace Hearth.Vmm.Configuration;
@@ -14,6 +15,7 @@ public sealed class VmResources
     {
         Options = options;
         Log = log;
+        Metadata = new MmdsService(options.MmdsSizeLimit);
     }
 
     public InstanceOptions Options { get; }
@@ -30,6 +32,12 @@ public sealed class VmResources
 
     /// <summary>The monitor's log, which exists before any configuration.</summary>
     public Logger Log { get; }
+
+    /// <summary>The metadata service; no guest reaches it before <see cref="Mmds"/> is set.</summary>
+    public MmdsService Metadata { get; }
+
+    /// <summary>Who reaches the metadata service and where; null until PUT <c>/mmds/config</c>.</summary>
+    public MmdsConfig? Mmds { get; set; }
 
     /// <summary>The devices of one kind, in the order the guest shall find them.</summary>
     public IEnumerable<T> Devices<T>()

@@ -12,6 +12,9 @@ namespace Hearth.Vmm.Mmds;
 /// </summary>
 public sealed class MmdsStore
 {
+    // How many times larger than the document its file may be.
+    private const int MaxWhiteSpace = 16;
+
     // Orders writers; readers take the published root alone.
     private readonly Lock _writing = new();
 
@@ -32,12 +35,40 @@ public sealed class MmdsStore
     /// <summary>Replaces the document.</summary>
     /// <exception cref="JsonException">The text is not JSON.</exception>
     /// <exception cref="MmdsLimitException">It is larger than the limit; the old document stays.</exception>
-    public void Put(ReadOnlySpan<byte> utf8Json)
+    public void Put(ReadOnlySpan<byte> utf8Json) => Put(JsonText.Parse(utf8Json));
+
+    internal void Put(JsonNode root)
     {
-        JsonNode root = JsonText.Parse(utf8Json);
         lock (_writing)
         {
             Publish(root);
+        }
+    }
+
+    /// <summary>Replaces the document by a file's, as <c>--metadata</c> asks.</summary>
+    /// <exception cref="ConfigurationException">The file cannot be read, or is not JSON.</exception>
+    /// <exception cref="MmdsLimitException">It is larger than the limit.</exception>
+    public void PutFile(string path)
+    {
+        try
+        {
+            // White space does not count for the limit; a file of nothing else, however long, is still not read.
+            var file = new FileInfo(path);
+            if (file.Exists && file.Length > (MaxWhiteSpace * (long)SizeLimitBytes) + MaxWhiteSpace)
+            {
+                throw new MmdsLimitException();
+            }
+
+            Put(File.ReadAllBytes(path));
+        }
+        catch (JsonException failure)
+        {
+            string where = failure.LineNumber is { } line ? $"look at line {line + 1}, column {failure.BytePositionInLine}" : "a string is not Unicode";
+            throw new ConfigurationException($"MMDS error: the metadata in {path} is not valid JSON: {where}.");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"Unable to open or read from the mmds content file: {failure.Message}");
         }
     }
 
@@ -45,9 +76,10 @@ public sealed class MmdsStore
     /// <exception cref="JsonException">The text is not JSON.</exception>
     /// <exception cref="ConfigurationException">Nothing was put yet.</exception>
     /// <exception cref="MmdsLimitException">The result is larger than the limit; the old document stays.</exception>
-    public void Patch(ReadOnlySpan<byte> utf8Json)
+    public void Patch(ReadOnlySpan<byte> utf8Json) => Patch(JsonText.Parse(utf8Json));
+
+    internal void Patch(JsonNode patch)
     {
-        JsonNode patch = JsonText.Parse(utf8Json);
         lock (_writing)
         {
             JsonNode old = _root ?? throw new ConfigurationException("MMDS error: The MMDS data store is not initialized.");

@@ -37,6 +37,8 @@ internal sealed record CommandLine
         ("id", "ID", "The microVM's identifier: letters, digits and '-' [default: anonymous-instance]"),
         ("level", "LEVEL", "Log level: Off, Error, Warning, Info, Debug, Trace [default: Info]"),
         ("log-path", "PATH", "Path to a file or FIFO for the log [default: standard error]"),
+        ("metadata", "PATH", "Path to a file with the metadata to start with, in JSON"),
+        ("mmds-size-limit", "BYTES", "The most the metadata may take [default: as --http-api-max-payload-size]"),
         ("module", "NAME", "Only log what comes from this module"),
         ("no-api", null, "Run without the API; needs --config-file"),
         ("no-seccomp", null, "Accepted: hearth-vmm has no seccomp filters yet"),
@@ -50,7 +52,7 @@ internal sealed record CommandLine
 
     // What Firecracker has and Hearth does not yet.
     private static readonly string[] s_notYet =
-        ["describe-snapshot", "metadata", "metrics-path", "mmds-size-limit", "seccomp-filter", "snapshot-version"];
+        ["describe-snapshot", "metrics-path", "seccomp-filter", "snapshot-version"];
 
     public bool Help { get; init; }
 
@@ -61,6 +63,8 @@ internal sealed record CommandLine
     public bool NoApi { get; init; }
 
     public string? ConfigFile { get; init; }
+
+    public string? Metadata { get; init; }
 
     public int MaxPayloadBytes { get; init; } = DefaultPayloadBytes;
 
@@ -110,17 +114,20 @@ internal sealed record CommandLine
             _ = Number(given, time, ulong.MaxValue);
         }
 
+        ulong maxPayloadBytes = Number(given, "http-api-max-payload-size", int.MaxValue / 2) ?? DefaultPayloadBytes;
         return new CommandLine
         {
             ApiSocket = given.GetValueOrDefault("api-sock", DefaultSocket),
             NoApi = noApi,
             ConfigFile = given.GetValueOrDefault("config-file"),
-            MaxPayloadBytes = (int)(Number(given, "http-api-max-payload-size", int.MaxValue / 2) ?? DefaultPayloadBytes),
+            Metadata = given.GetValueOrDefault("metadata"),
+            MaxPayloadBytes = (int)maxPayloadBytes,
             Instance = new InstanceOptions
             {
                 Id = Id(given.GetValueOrDefault("id", "anonymous-instance")),
                 BootTimer = given.ContainsKey("boot-timer"),
                 NoSeccomp = given.ContainsKey("no-seccomp"),
+                MmdsSizeLimit = (int)(Number(given, "mmds-size-limit", int.MaxValue / 2) ?? maxPayloadBytes),
             },
             Logger = new LoggerConfig
             {

@@ -44,6 +44,11 @@ try
         server = Listen();
     }
 
+    if (arguments.Metadata is not null)
+    {
+        preboot.Resources.Metadata.Store.PutFile(arguments.Metadata);
+    }
+
     if (arguments.ConfigFile is not null)
     {
         Configure(arguments.ConfigFile);

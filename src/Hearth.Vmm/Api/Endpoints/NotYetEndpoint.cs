@@ -28,8 +28,6 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("entropy", "The entropy device"),
         new NotYetEndpoint("hotplug/memory", "Memory hot-plug"),
         new NotYetEndpoint("metrics", "The metrics system"),
-        new NotYetEndpoint("mmds/config", "The metadata service"),
-        new NotYetEndpoint("mmds", "The metadata service"),
         new NotYetEndpoint("network-interfaces", "The network device", hasId: true),
         new NotYetEndpoint("pmem", "The pmem device", hasId: true),
         new NotYetEndpoint("snapshot/create", "Snapshots"),

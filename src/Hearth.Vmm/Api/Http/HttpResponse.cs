@@ -28,14 +28,14 @@ internal static class HttpResponse
         switch (response)
         {
             case VmmEmpty:
-                return Build(204, default, keepAlive);
+                return Build(204, default, keepAlive, response.IsDeprecated);
             case VmmPayload payload:
                 using (var json = new Utf8JsonWriter(body, s_json))
                 {
                     payload.Body.WriteTo(json);
                 }
 
-                return Build(200, body.WrittenSpan, keepAlive);
+                return Build(200, body.WrittenSpan, keepAlive, response.IsDeprecated);
             case VmmFault fault:
                 using (var json = new Utf8JsonWriter(body, s_json))
                 {
@@ -44,7 +44,7 @@ internal static class HttpResponse
                     json.WriteEndObject();
                 }
 
-                return Build(400, body.WrittenSpan, keepAlive);
+                return Build(fault.Status, body.WrittenSpan, keepAlive, response.IsDeprecated);
             default:
                 throw new ArgumentOutOfRangeException(nameof(response));
         }
@@ -54,13 +54,14 @@ internal static class HttpResponse
     public static byte[] FromFault(HttpFaultException fault) =>
         Build(400, Encoding.UTF8.GetBytes($"{{ \"error\": \"{fault.Message}\nAll previous unanswered requests will be dropped.\" }}"), keepAlive: false);
 
-    private static byte[] Build(int status, ReadOnlySpan<byte> body, bool keepAlive)
+    private static byte[] Build(int status, ReadOnlySpan<byte> body, bool keepAlive, bool isDeprecated = false)
     {
         var head = new StringBuilder(160);
         head.Append(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} \r\n");
         if (status != 100)
         {
             head.Append("Server: Firecracker API\r\nConnection: ").Append(keepAlive ? "keep-alive" : "close").Append("\r\n");
+            head.Append(isDeprecated ? "Deprecation: true\r\n" : string.Empty);
             if (!body.IsEmpty)
             {
                 head.Append(CultureInfo.InvariantCulture, $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n");

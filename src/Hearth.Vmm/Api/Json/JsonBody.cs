@@ -14,6 +14,10 @@ public sealed class JsonBodyException : Linux.HearthException
         : base(Prefix + problem + ".")
     {
     }
+
+    /// <summary>For any other text that is no JSON. The library's own words are only a resource key in a trimmed program.</summary>
+    public static JsonBodyException From(JsonException failure) => new(
+        failure.LineNumber is { } line ? $"expected value at line {line + 1} column {failure.BytePositionInLine}" : "invalid unicode code point");
 }
 
 /// <summary>
@@ -148,6 +152,24 @@ public sealed class JsonBody
         return field.Value.ValueKind == JsonValueKind.Array
             ? field.Value.EnumerateArray().Select(e => Encoding.UTF8.GetBytes(e.GetRawText()))
             : throw WrongType(field, "a sequence");
+    }
+
+    /// <summary>An array of strings.</summary>
+    public string[] RequiredStrings(string name)
+    {
+        if (!Has(name))
+        {
+            throw Missing(name);
+        }
+
+        Field field = _fields[name];
+        if (field.Value.ValueKind != JsonValueKind.Array)
+        {
+            throw WrongType(field, "a sequence");
+        }
+
+        return [.. field.Value.EnumerateArray().Select(item =>
+            item.ValueKind == JsonValueKind.String ? item.GetString()! : throw WrongType(new Field(item, field.End), "a string"))];
     }
 
     /// <summary>The error for a field that must be there and is not.</summary>

@@ -236,7 +236,7 @@ internal sealed class MmdsResponder
         // Firecracker writes no reason phrase either; clients do not look at it (RFC 9112 §4).
         output.Write(request.IsHttp10 ? "HTTP/1.0 "u8 : "HTTP/1.1 "u8);
         WriteNumber((uint)verdict.Status, output);
-        output.Write(" \r\nServer: Hearth\r\n"u8);
+        output.Write(" \r\nServer: Firecracker API\r\n"u8);
         output.Write(keepAlive ? "Connection: keep-alive\r\n"u8 : "Connection: close\r\n"u8);
         output.Write(verdict.Allow ? "Allow: GET, PUT\r\n"u8 : default);
         if (verdict.TtlSeconds != 0)

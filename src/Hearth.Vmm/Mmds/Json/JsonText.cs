@@ -15,11 +15,9 @@ internal static class JsonText
         {
             reader.Read();
             JsonNode node = ReadValue(ref reader);
-            if (reader.Read())
-            {
-                throw new JsonException("Trailing characters.");
-            }
 
+            // Throws if anything but white space follows.
+            reader.Read();
             return node;
         }
         catch (InvalidOperationException failure)
