@@ -179,6 +179,22 @@ public class MmdsNetworkStackTests
         Assert.Equal(long.MaxValue, _stack.NextDeadlineMs);
     }
 
+    [Theory]
+    [InlineData(0x8000_0000)]
+    [InlineData(0x7FFF_FFFF)]
+    [InlineData(0x8000_0001)]
+    [InlineData(2500)]
+    [InlineData(1)]
+    [InlineData(0xFFFF_0000)]
+    public void Data_from_elsewhere_on_the_circle_is_questioned_and_not_taken(uint offset)
+    {
+        uint ours = Connect();
+        Send(Data(offset, ours), "GET /a HTTP/1.1\r\n\r\n"u8);
+        TcpSegment answer = Next(0);
+        Assert.Equal((TcpFlags.Ack, unchecked(Isn + 1), 2500, 0), (answer.Flags, answer.Ack, answer.Window, answer.Payload.Length));
+        Assert.Equal(0, _stack.TryProduceFrame(_frame, 0));
+    }
+
     [Fact]
     public void A_request_larger_than_the_buffer_resets_the_connection()
     {
