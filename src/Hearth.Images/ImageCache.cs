@@ -4,11 +4,20 @@ using System.Text;
 namespace Hearth.Images;
 
 /// <summary>
-/// Where made images are kept, by the hash of their recipe. What is in it under its final name is whole: everything is
-/// made in a folder beside and renamed.
+/// Where made images are kept, by the hash of their recipe: <c>KIND/KEY/FILE</c>. What is there under its final name is
+/// whole: everything is made in a folder beside (<c>KIND/.KEY.work</c>) and renamed. One process at a time makes a thing;
+/// the others wait for it. A lock file says who, and the kernel drops the lock however its owner ends.
 /// </summary>
 public sealed class ImageCache
 {
+    private const int KeyDigits = 16;
+
+    // EWOULDBLOCK of the flock() that FileShare.None stands for.
+    private const int LockHeld = 11;
+
+    private static readonly TimeSpan s_lockPoll = TimeSpan.FromMilliseconds(250);
+
+    /// <param name="root">The folder; made when something is kept.</param>
     public ImageCache(string root) => Root = root;
 
     /// <summary>The folder: <c>${XDG_CACHE_HOME:-~/.cache}/hearth</c>.</summary>
@@ -18,7 +27,8 @@ public sealed class ImageCache
     public static ImageCache Default()
     {
         string? given = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        string cache = string.IsNullOrEmpty(given)
+        // The XDG specification has relative paths ignored.
+        string cache = string.IsNullOrEmpty(given) || !Path.IsPathRooted(given)
             ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache")
             : given;
         return new ImageCache(Path.Combine(cache, "hearth"));
@@ -34,7 +44,7 @@ public sealed class ImageCache
             text.Append(part.Length).Append(':').Append(part).Append('\n');
         }
 
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..KeyDigits];
     }
 
     /// <summary>Gives the file that a recipe makes, by <paramref name="make"/> if it is not there yet.</summary>
@@ -42,7 +52,10 @@ public sealed class ImageCache
     /// <param name="key">From <see cref="Key"/>.</param>
     /// <param name="fileName">The file's name.</param>
     /// <param name="make">Makes the file at the path it is given; may use the folder around it for its work.</param>
-    public async Task<string> GetAsync(string kind, string key, string fileName, Func<string, Task> make)
+    /// <param name="progress">Hears when another process is being waited for.</param>
+    /// <param name="cancellation">Ends the waiting and the making.</param>
+    public async Task<string> GetAsync(
+        string kind, string key, string fileName, Func<string, Task> make, IProgress<ImageProgress>? progress = null, CancellationToken cancellation = default)
     {
         string folder = Path.Combine(Root, kind, key);
         string path = Path.Combine(folder, fileName);
@@ -51,46 +64,102 @@ public sealed class ImageCache
             return path;
         }
 
-        Directory.CreateDirectory(Path.Combine(Root, kind));
-        string work = Directory.CreateDirectory(Path.Combine(Root, kind, $".{key}.{Environment.ProcessId}")).FullName;
         try
         {
-            string made = Path.Combine(work, fileName);
-            await make(made).ConfigureAwait(false);
-            Directory.CreateDirectory(folder);
-            File.Move(made, path, overwrite: true);
-            return path;
+            Directory.CreateDirectory(Path.Combine(Root, kind));
+            using FileStream held = await LockAsync(Path.Combine(Root, kind, $".{key}.lock"), path, progress, cancellation).ConfigureAwait(false);
+            if (File.Exists(path))
+            {
+                return path;
+            }
+
+            string work = Path.Combine(Root, kind, $".{key}.work");
+            // Whoever left it is gone: this process holds the lock.
+            DeleteFolder(work);
+            Directory.CreateDirectory(work);
+            try
+            {
+                string made = Path.Combine(work, fileName);
+                await make(made).ConfigureAwait(false);
+                Directory.CreateDirectory(folder);
+                File.Move(made, path, overwrite: true);
+                return path;
+            }
+            finally
+            {
+                DeleteFolder(work);
+            }
         }
-        finally
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Directory.Delete(work, recursive: true);
+            throw new ImageException($"Cannot make {path}: {e.Message}", e);
         }
     }
 
     /// <summary>Copies a file so that its final name is never half-made. Holes stay holes where the file system can.</summary>
+    /// <exception cref="ImageException">The destination cannot be written.</exception>
     public static async Task PublishAsync(string source, string destination, CancellationToken cancellation)
     {
-        string full = Path.GetFullPath(destination);
-        string? folder = Path.GetDirectoryName(full);
-        if (folder is null || Directory.Exists(full))
+        if (destination.Length == 0 || destination.EndsWith('/') || Directory.Exists(destination))
         {
-            throw new ImageException($"{destination} is a folder. Give the name of the file to write (-o FILE).");
+            throw new ImageException($"\"{destination}\" is a folder. Give the name of the file to write (-o FILE).");
         }
 
-        string partial = Path.Combine(folder, $".{Path.GetFileName(full)}.{Environment.ProcessId}.partial");
+        string full = Path.GetFullPath(destination);
+        string partial = Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.{Environment.ProcessId}.partial");
         try
         {
-            Directory.CreateDirectory(folder);
-            await Tool.RunAsync("cp", ["--sparse=always", "--reflink=auto", "--", source, partial], cancellation).ConfigureAwait(false);
-            File.Move(partial, full, overwrite: true);
+            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+            try
+            {
+                await Tool.RunAsync("cp", ["--sparse=always", "--reflink=auto", "--", source, partial], cancellation).ConfigureAwait(false);
+                File.Move(partial, full, overwrite: true);
+            }
+            finally
+            {
+                File.Delete(partial);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ImageException($"Cannot write {destination}: {e.Message}", e);
         }
-        finally
+    }
+
+    /// <summary>Removes a folder and what is in it, while a process that was just killed may still be writing there.</summary>
+    internal static void DeleteFolder(string folder)
+    {
+        const int Attempts = 3;
+        for (int attempt = 1; Directory.Exists(folder); attempt++)
         {
-            File.Delete(partial);
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (Exception e) when (attempt < Attempts && e is IOException or UnauthorizedAccessException)
+            {
+                Thread.Sleep(s_lockPoll);
+            }
+        }
+    }
+
+    private static async Task<FileStream> LockAsync(string file, string wanted, IProgress<ImageProgress>? progress, CancellationToken cancellation)
+    {
+        for (bool told = false; ; told = true)
+        {
+            try
+            {
+                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException e) when (e.HResult == LockHeld)
+            {
+                if (!told)
+                {
+                    progress?.Report(new ImageProgress($"Waiting for another hearth that is making {wanted}"));
+                }
+            }
+
+            await Task.Delay(s_lockPoll, cancellation).ConfigureAwait(false);
         }
     }
 }

@@ -3,53 +3,103 @@ using System.Diagnostics;
 namespace Hearth.Images;
 
 /// <summary>
-/// Runs the external tools that images are made with. No shell is involved: arguments are passed as they are.
+/// Runs the external tools that images are made with. Arguments are passed as they are, without a shell between.
 /// </summary>
 internal static class Tool
 {
-    private const int RememberedLines = 20;
+    private const int RememberedLines = 25;
+
+    private static readonly TimeSpan s_graceOnInterrupt = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_graceOnCancel = TimeSpan.FromSeconds(15);
+
+    /// <summary>The user's own settings for builds of other things, which would change this one.</summary>
+    private static readonly string[] s_foreignVariables =
+        ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARCH", "CROSS_COMPILE", "KBUILD_OUTPUT", "KCONFIG_CONFIG", "KCONFIG_ALLCONFIG", "KCFLAGS", "LOCALVERSION", "TAR_OPTIONS", "MKE2FS_CONFIG"];
 
     /// <summary>Where each tool comes from, for the error when it is missing.</summary>
     private static readonly Dictionary<string, string> s_packages = new(StringComparer.Ordinal)
     {
         ["apt-get"] = "apt",
         ["apt-cache"] = "apt",
-        ["bc"] = "bc",
-        ["bison"] = "bison",
+        ["cp"] = "coreutils",
         ["depmod"] = "kmod",
         ["dpkg-deb"] = "dpkg",
-        ["flex"] = "flex",
-        ["gcc"] = "gcc",
-        ["make"] = "make",
+        ["dpkg-query"] = "dpkg",
+        ["du"] = "coreutils",
         ["mke2fs"] = "e2fsprogs",
-        ["mmdebstrap"] = "mmdebstrap",
+        ["sh"] = "dash",
         ["strip"] = "binutils",
-        ["tar"] = "tar",
         ["xz"] = "xz-utils",
-        ["zstd"] = "zstd",
     };
 
-    /// <summary>Whether a program of that name is on PATH (or in the administrator's folders, which a user's PATH may lack).</summary>
-    public static bool Exists(string name) => Find(name) is not null;
-
-    /// <summary>Runs a tool to its end; each line of its output goes to <paramref name="onLine"/>.</summary>
+    /// <summary>Runs a tool to its end.</summary>
+    /// <param name="name">A program's name, looked for on PATH and in the administrator's folders.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="cancellation">Ends it, and everything it started.</param>
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="onLine">Gets each line of its standard output and error, one at a time.</param>
+    /// <param name="gently">Ask it to end (SIGTERM) and let it clean up before it is killed.</param>
     /// <exception cref="ImageException">It is missing, or failed: the message has the last lines it printed.</exception>
-    public static Task RunAsync(
-        string name, IEnumerable<string> arguments, CancellationToken cancellation, string? folder = null, Action<string>? onLine = null) =>
-        RunCoreAsync(name, arguments, folder, line => onLine?.Invoke(line), onLine, cancellation);
-
-    /// <summary>As <see cref="RunAsync"/>; gives what it printed on its standard output.</summary>
-    public static async Task<string> ReadAsync(string name, IEnumerable<string> arguments, CancellationToken cancellation, string? folder = null)
+    public static async Task RunAsync(
+        string name,
+        IEnumerable<string> arguments,
+        CancellationToken cancellation,
+        string? folder = null,
+        Action<string>? onLine = null,
+        bool gently = false)
     {
-        var output = new List<string>();
-        await RunCoreAsync(name, arguments, folder, output.Add, null, cancellation).ConfigureAwait(false);
-        return string.Join('\n', output);
+        Invocation run = await StartAndWaitAsync(name, arguments, folder, p => PumpLinesAsync(p, null, onLine, cancellation), gently, cancellation).ConfigureAwait(false);
+        run.ThrowIfFailed();
     }
 
-    private static async Task RunCoreAsync(
-        string name, IEnumerable<string> arguments, string? folder, Action<string> onOutput, Action<string>? onError, CancellationToken cancellation)
+    /// <summary>As <see cref="RunAsync"/>; gives what it printed on its standard output.</summary>
+    public static async Task<string> ReadAsync(string name, IEnumerable<string> arguments, CancellationToken cancellation)
     {
-        string path = Find(name) ?? throw Missing(name);
+        (string output, Invocation run) = await ReadCoreAsync(name, arguments, cancellation).ConfigureAwait(false);
+        run.ThrowIfFailed();
+        return output;
+    }
+
+    /// <summary>As <see cref="ReadAsync"/>, for tools that print an answer and a status that says it is not complete.</summary>
+    public static async Task<string> ReadDespiteStatusAsync(string name, IEnumerable<string> arguments, CancellationToken cancellation) =>
+        (await ReadCoreAsync(name, arguments, cancellation).ConfigureAwait(false)).Output;
+
+    /// <summary>As <see cref="ReadAsync"/>, for output that is not text.</summary>
+    public static async Task<byte[]> ReadBytesAsync(string name, IEnumerable<string> arguments, CancellationToken cancellation)
+    {
+        using var bytes = new MemoryStream();
+        Invocation run = await StartAndWaitAsync(
+            name,
+            arguments,
+            null,
+            async p =>
+            {
+                Task copy = p.StandardOutput.BaseStream.CopyToAsync(bytes, cancellation);
+                string errors = await p.StandardError.ReadToEndAsync(cancellation).ConfigureAwait(false);
+                await copy.ConfigureAwait(false);
+                return errors;
+            },
+            gently: false,
+            cancellation).ConfigureAwait(false);
+        run.ThrowIfFailed();
+        return bytes.ToArray();
+    }
+
+    /// <summary>The full path of a program.</summary>
+    /// <exception cref="ImageException">It is not installed.</exception>
+    public static string Require(string name) => Find(name) ?? throw Missing(name);
+
+    private static async Task<(string Output, Invocation Run)> ReadCoreAsync(string name, IEnumerable<string> arguments, CancellationToken cancellation)
+    {
+        var output = new List<string>();
+        Invocation run = await StartAndWaitAsync(name, arguments, null, p => PumpLinesAsync(p, output.Add, null, cancellation), gently: false, cancellation).ConfigureAwait(false);
+        return (string.Join('\n', output), run);
+    }
+
+    private static async Task<Invocation> StartAndWaitAsync(
+        string name, IEnumerable<string> arguments, string? folder, Func<Process, Task<string>> pump, bool gently, CancellationToken cancellation)
+    {
+        string path = Require(name);
         var start = new ProcessStartInfo(path, arguments)
         {
             WorkingDirectory = folder ?? Environment.CurrentDirectory,
@@ -60,9 +110,40 @@ internal static class Tool
         // Messages that are parsed, or shown as they are, do not follow the user's language.
         start.Environment["LC_ALL"] = "C.UTF-8";
         start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
+        foreach (string variable in s_foreignVariables)
+        {
+            start.Environment.Remove(variable);
+        }
+
+        cancellation.ThrowIfCancellationRequested();
         using Process process = Process.Start(start) ?? throw Missing(name);
-        process.StandardInput.Close();
+        string tail;
+        try
+        {
+            process.StandardInput.Close();
+            tail = await pump(process).ConfigureAwait(false);
+            await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch
+        {
+            await EndAsync(process, gently).ConfigureAwait(false);
+            throw;
+        }
+
+        if (process.ExitCode is 130 or 143)
+        {
+            // Ctrl-C reaches the tool as well as this process, and the tool may be the first to end of it.
+            await Task.Delay(s_graceOnInterrupt, cancellation).ConfigureAwait(false);
+        }
+
+        return new Invocation(name, start.ArgumentList, process.ExitCode, tail);
+    }
+
+    /// <summary>Reads both streams to their end; gives the last lines of the two.</summary>
+    private static async Task<string> PumpLinesAsync(Process process, Action<string>? onOutput, Action<string>? onLine, CancellationToken cancellation)
+    {
         var last = new Queue<string>();
+        // Guards last, and keeps the callbacks one at a time.
         var gate = new Lock();
 
         async Task Pump(StreamReader reader, Action<string>? sink)
@@ -72,6 +153,7 @@ internal static class Tool
                 lock (gate)
                 {
                     sink?.Invoke(line);
+                    onLine?.Invoke(line);
                     last.Enqueue(line);
                     if (last.Count > RememberedLines)
                     {
@@ -81,22 +163,29 @@ internal static class Tool
             }
         }
 
+        await Task.WhenAll(Pump(process.StandardOutput, onOutput), Pump(process.StandardError, null)).ConfigureAwait(false);
+        return string.Join('\n', last);
+    }
+
+    private static async Task EndAsync(Process process, bool gently)
+    {
         try
         {
-            await Task.WhenAll(Pump(process.StandardOutput, onOutput), Pump(process.StandardError, onError)).ConfigureAwait(false);
-            await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
+            if (gently && !process.HasExited)
+            {
+                // The BCL can only kill; sh has a kill of its own that asks.
+                using Process? asking = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "kill -TERM \"$1\"", "sh", $"{process.Id}"]));
+                using var grace = new CancellationTokenSource(s_graceOnCancel);
+                await process.WaitForExitAsync(grace.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException)
         {
-            process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            throw;
+            // It was asked and did not listen.
         }
 
-        if (process.ExitCode != 0)
-        {
-            throw new ImageException($"{name} {string.Join(' ', start.ArgumentList)} failed with status {process.ExitCode}:\n{string.Join('\n', last)}");
-        }
+        process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     private static string? Find(string name)
@@ -116,4 +205,21 @@ internal static class Tool
 
     private static ImageException Missing(string name) =>
         new($"The program {name} is needed and not installed. Install it: apt-get install {s_packages.GetValueOrDefault(name, name)}");
+
+    private readonly record struct Invocation(string Name, IEnumerable<string> Arguments, int Status, string Tail)
+    {
+        private const int ShownCommand = 200;
+
+        public void ThrowIfFailed()
+        {
+            if (Status == 0)
+            {
+                return;
+            }
+
+            string command = $"{Name} {string.Join(' ', Arguments)}".ReplaceLineEndings(" ");
+            command = command.Length > ShownCommand ? command[..ShownCommand] + "…" : command;
+            throw new ImageException($"{command} failed with status {Status}{(Tail.Length > 0 ? ":\n" + Tail.TrimEnd() : ".")}");
+        }
+    }
 }

@@ -9,12 +9,15 @@ namespace Hearth.Images.Initrds;
 /// </summary>
 public sealed class CpioWriter : IDisposable
 {
+    private const string Trailer = "TRAILER!!!";
+    private const uint PermissionBits = 0xfff;
     private const uint Folder = 0x4000;
     private const uint RegularFile = 0x8000;
     private const uint SymbolicLink = 0xa000;
 
     private readonly Stream _output;
     private readonly HashSet<string> _folders = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _others = new(StringComparer.Ordinal);
     private uint _inode = 1;
     private long _position;
     private bool _finished;
@@ -26,23 +29,23 @@ public sealed class CpioWriter : IDisposable
     /// <param name="path">Relative, with forward slashes, without <c>..</c>.</param>
     /// <param name="content">The file's bytes.</param>
     /// <param name="mode">Permission bits.</param>
+    /// <exception cref="ImageException">The path is none, or was added before.</exception>
     public void AddFile(string path, ReadOnlySpan<byte> content, int mode)
     {
-        AddParents(path);
-        WriteEntry(path, RegularFile | (uint)mode, content);
+        AddEntry(path, RegularFile | ((uint)mode & PermissionBits), content);
     }
 
     /// <summary>Adds a symbolic link.</summary>
     public void AddLink(string path, string target)
     {
-        AddParents(path);
-        WriteEntry(path, SymbolicLink | 0x1ff, Encoding.UTF8.GetBytes(target));
+        AddEntry(path, SymbolicLink | 0x1ff, Encoding.UTF8.GetBytes(target));
     }
 
     /// <summary>Adds an empty folder, and those on its way.</summary>
     public void AddFolder(string path)
     {
-        AddParents(path + "/");
+        AddParents(path);
+        AddOneFolder(path);
     }
 
     /// <summary>Writes the trailer. Nothing can be added after it.</summary>
@@ -51,28 +54,48 @@ public sealed class CpioWriter : IDisposable
         if (!_finished)
         {
             _finished = true;
-            WriteEntry("TRAILER!!!", 0, default);
+            WriteEntry(Trailer, 0, default);
         }
     }
 
     public void Dispose() => Finish();
 
+    private void AddEntry(string path, uint mode, ReadOnlySpan<byte> content)
+    {
+        AddParents(path);
+        if (_folders.Contains(path) || !_others.Add(path))
+        {
+            throw new ImageException($"\"{path}\" is in this initrd twice.");
+        }
+
+        WriteEntry(path, mode, content);
+    }
+
     private void AddParents(string path)
     {
         ObjectDisposedException.ThrowIf(_finished, this);
         string[] parts = path.Split('/');
-        if (parts.Any(p => p is "." or "..") || path.StartsWith('/') || path.Contains('\0', StringComparison.Ordinal))
+        if (parts.Any(p => p is "" or "." or "..") || path.Contains('\0', StringComparison.Ordinal) || path == Trailer)
         {
-            throw new ImageException($"\"{path}\" is no path for an initrd: it must be relative, without . and .. parts.");
+            throw new ImageException($"\"{path}\" is no path for an initrd: it must be relative, without empty, . and .. parts.");
         }
 
         for (int depth = 1; depth < parts.Length; depth++)
         {
-            string folder = string.Join('/', parts[..depth]);
-            if (folder.Length > 0 && _folders.Add(folder))
-            {
-                WriteEntry(folder, Folder | 0x1ed, default);
-            }
+            AddOneFolder(string.Join('/', parts[..depth]));
+        }
+    }
+
+    private void AddOneFolder(string path)
+    {
+        if (_others.Contains(path))
+        {
+            throw new ImageException($"\"{path}\" is a file in this initrd, and cannot be a folder too.");
+        }
+
+        if (_folders.Add(path))
+        {
+            WriteEntry(path, Folder | 0x1ed, default);
         }
     }
 

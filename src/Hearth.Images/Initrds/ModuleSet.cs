@@ -1,12 +1,14 @@
 namespace Hearth.Images.Initrds;
 
 /// <summary>
-/// The modules of one kernel version and what each needs, as <c>depmod</c> wrote them down in <c>modules.dep</c> and
-/// <c>modules.builtin</c>.
+/// The modules of one kernel version and what each needs, as <c>depmod</c> wrote them down in <c>modules.dep</c>,
+/// <c>modules.softdep</c>, <c>modules.alias</c> and <c>modules.builtin</c>. Source: modules.dep(5), modprobe.d(5).
 /// </summary>
 public sealed class ModuleSet
 {
     private readonly Dictionary<string, Module> _modules = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _softNeeds = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _aliases = new(StringComparer.Ordinal);
     private readonly HashSet<string> _builtin = new(StringComparer.Ordinal);
     private readonly string _folder;
 
@@ -19,23 +21,10 @@ public sealed class ModuleSet
         var set = new ModuleSet(folder);
         try
         {
-            foreach (string line in File.ReadLines(Path.Combine(folder, "modules.dep")))
-            {
-                int colon = line.IndexOf(':');
-                if (colon <= 0)
-                {
-                    throw new ImageException($"{folder}/modules.dep has a line without a colon: \"{line}\". Run depmod again.");
-                }
-
-                string path = line[..colon];
-                set._modules[NameOf(path)] = new Module(path, line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries));
-            }
-
-            string builtin = Path.Combine(folder, "modules.builtin");
-            if (File.Exists(builtin))
-            {
-                set._builtin.UnionWith(File.ReadLines(builtin).Select(NameOf));
-            }
+            set.ReadNeeds();
+            set.ReadSoftNeeds();
+            set.ReadAliases();
+            set._builtin.UnionWith(set.Lines("modules.builtin").Select(NameOf));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -52,10 +41,10 @@ public sealed class ModuleSet
     public IReadOnlyList<string> Resolve(IEnumerable<string> names)
     {
         var order = new List<string>();
-        var visiting = new HashSet<string>(StringComparer.Ordinal);
+        var visited = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in names)
         {
-            Visit(Canonical(name), order, visiting);
+            Visit(Canonical(name), order, visited);
         }
 
         return order;
@@ -69,7 +58,8 @@ public sealed class ModuleSet
     public string FullPath(string relative)
     {
         string full = Path.GetFullPath(Path.Combine(_folder, relative));
-        if (!full.StartsWith(Path.GetFullPath(_folder) + "/", StringComparison.Ordinal))
+        // A package may be anyone's: neither its lists nor its links may name the host's files.
+        if (!full.StartsWith(Path.GetFullPath(_folder) + "/", StringComparison.Ordinal) || new FileInfo(full).LinkTarget is not null)
         {
             throw new ImageException($"{_folder}/modules.dep names {relative}, which lies outside. The package is damaged.");
         }
@@ -77,17 +67,87 @@ public sealed class ModuleSet
         return full;
     }
 
-    private void Visit(string name, List<string> order, HashSet<string> visiting)
+    private void ReadNeeds()
+    {
+        foreach (string line in File.ReadLines(Path.Combine(_folder, "modules.dep")))
+        {
+            int colon = line.IndexOf(':');
+            if (colon <= 0)
+            {
+                throw new ImageException($"{_folder}/modules.dep has a line without a colon: \"{line}\". Run depmod again.");
+            }
+
+            string path = line[..colon];
+            _modules[NameOf(path)] = new Module(path, line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        }
+    }
+
+    // softdep ext4 pre: crc32c post: x
+    private void ReadSoftNeeds()
+    {
+        foreach (string line in Lines("modules.softdep"))
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length < 3 || words[0] != "softdep")
+            {
+                continue;
+            }
+
+            IEnumerable<string> before = words.Skip(2).SkipWhile(w => w != "pre:").Skip(1).TakeWhile(w => w != "post:");
+            AddTo(_softNeeds, Canonical(words[1]), before.Select(Canonical));
+        }
+    }
+
+    // alias crypto-crc32c crc32c_generic; those with wildcards are for devices.
+    private void ReadAliases()
+    {
+        foreach (string line in Lines("modules.alias"))
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length == 3 && words[0] == "alias" && words[1].AsSpan().IndexOfAny("*?[") < 0)
+            {
+                AddTo(_aliases, Canonical(words[1]), [Canonical(words[2])]);
+            }
+        }
+    }
+
+    private static void AddTo(Dictionary<string, List<string>> table, string key, IEnumerable<string> values)
+    {
+        if (!table.TryGetValue(key, out List<string>? list))
+        {
+            table[key] = list = [];
+        }
+
+        list.AddRange(values);
+    }
+
+    private IEnumerable<string> Lines(string file)
+    {
+        string path = Path.Combine(_folder, file);
+        return File.Exists(path) ? File.ReadLines(path) : [];
+    }
+
+    private void Visit(string name, List<string> order, HashSet<string> visited)
     {
         // A module that needs itself by a detour is depmod's bug; each file is taken once all the same.
-        if (!_modules.TryGetValue(name, out Module? module) || !visiting.Add(name))
+        if (!visited.Add(name))
         {
             return;
         }
 
-        foreach (string needed in module.Needs)
+        if (!_modules.TryGetValue(name, out Module? module))
         {
-            Visit(NameOf(needed), order, visiting);
+            foreach (string real in _aliases.GetValueOrDefault(name, []))
+            {
+                Visit(real, order, visited);
+            }
+
+            return;
+        }
+
+        foreach (string needed in _softNeeds.GetValueOrDefault(name, []).Concat(module.Needs.Select(NameOf)))
+        {
+            Visit(needed, order, visited);
         }
 
         order.Add(module.Path);

@@ -3,7 +3,7 @@ namespace Hearth.Images.Kernels;
 /// <summary>How to build a guest kernel.</summary>
 public sealed record KernelBuildOptions
 {
-    /// <summary>Fragments laid over Hearth's own, in order.</summary>
+    /// <summary>Files of options laid over Hearth's own, in order.</summary>
     public IReadOnlyList<string> Fragments { get; init; } = [];
 
     /// <summary>For guests of more than one vCPU.</summary>
@@ -16,16 +16,16 @@ public sealed record KernelBuildOptions
 /// </summary>
 public sealed class KernelBuilder
 {
-    // What allnoconfig's kernel compiles, for the progress line; a wrong guess only makes the percentage wrong.
-    private const int TypicalObjects = 1250;
+    // The source unpacked, and what is compiled of it.
+    private const long NeededBytes = 3L << 30;
 
     private static readonly string[] s_buildPackages =
         ["gcc", "libc6-dev", "make", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "xz-utils", "tar", "binutils", "cpio", "perl"];
 
     private readonly ImageCache _cache;
-    private readonly IProgress<string> _progress;
+    private readonly IProgress<ImageProgress> _progress;
 
-    public KernelBuilder(ImageCache cache, IProgress<string> progress)
+    public KernelBuilder(ImageCache cache, IProgress<ImageProgress> progress)
     {
         _cache = cache;
         _progress = progress;
@@ -35,100 +35,151 @@ public sealed class KernelBuilder
     /// <exception cref="ImageException">A fragment is broken, a tool missing, an option impossible, or the build failed.</exception>
     public async Task<string> BuildAsync(KernelBuildOptions options, CancellationToken cancellation)
     {
-        KernelConfig wanted = Configuration(options);
+        (KernelConfig wanted, KernelConfig asked) = Configuration(options);
         await DebianPackages.InstallMissingAsync(s_buildPackages, _progress, cancellation).ConfigureAwait(false);
-        string source = await DebianPackages.ResolveMetaAsync("linux-source", "linux-source-", cancellation).ConfigureAwait(false);
-        string version = await DebianPackages.CandidateVersionAsync(source, cancellation).ConfigureAwait(false);
+        string source = await DebianPackages.ResolveMetaAsync("linux-source", "linux-source-", _progress, cancellation).ConfigureAwait(false)
+            ?? throw new ImageException("Debian's package linux-source names no source package. Run apt-get update.");
+        string version = await DebianPackages.CandidateVersionAsync(source, _progress, cancellation).ConfigureAwait(false);
         string compiler = await Tool.ReadAsync("gcc", ["--version"], cancellation).ConfigureAwait(false);
         string key = ImageCache.Key(source, version, compiler.Split('\n')[0], wanted.ToString());
-        return await _cache.GetAsync("kernels", key, "vmlinux", path => BuildAsync(wanted, source, version, path, cancellation)).ConfigureAwait(false);
+        string log = Path.Combine(_cache.Root, "kernels", key + ".log");
+        return await _cache.GetAsync(
+            "kernels", key, "vmlinux", path => BuildAsync(wanted, asked, source, version, path, log, cancellation), _progress, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Hearth's own options with the user's over them.</summary>
-    internal static KernelConfig Configuration(KernelBuildOptions options)
+    /// <summary>Hearth's own options with the user's over them, and the user's alone.</summary>
+    internal static (KernelConfig Wanted, KernelConfig Asked) Configuration(KernelBuildOptions options)
     {
-        KernelConfig config = KernelConfig.Parse(EmbeddedFiles.ReadText("kernel/base.config"), "base.config");
+        KernelConfig wanted = KernelConfig.Parse(EmbeddedFiles.ReadText("kernel/base.config"), "base.config");
         string flavour = options.Smp ? "smp.config" : "up.config";
-        config.Merge(KernelConfig.Parse(EmbeddedFiles.ReadText("kernel/" + flavour), flavour));
+        wanted.Merge(KernelConfig.Parse(EmbeddedFiles.ReadText("kernel/" + flavour), flavour));
+        var asked = new KernelConfig();
         foreach (string fragment in options.Fragments)
         {
-            try
-            {
-                config.Merge(KernelConfig.Parse(File.ReadAllText(fragment), fragment));
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                throw new ImageException($"Cannot read the configuration fragment {fragment}: {e.Message}", e);
-            }
+            asked.Merge(KernelConfig.Load(fragment));
         }
 
-        return config;
+        wanted.Merge(asked);
+        return (wanted, asked);
     }
 
-    private async Task BuildAsync(KernelConfig wanted, string source, string version, string output, CancellationToken cancellation)
+    /// <summary>Compares what the kernel's own rules made of the options with what was wanted.</summary>
+    /// <returns>What a person should know, and is no reason to stop.</returns>
+    /// <exception cref="ImageException">An option the user asked for, or one a guest cannot do without, is not there.</exception>
+    internal static IReadOnlyList<string> Check(KernelConfig got, KernelConfig wanted, KernelConfig asked)
+    {
+        string[] lost = [.. got.Missing(asked).Select(m => $"  {m.Option}={m.Wanted} was asked for, and became {m.Got}")];
+        if (lost.Length > 0)
+        {
+            throw new ImageException(
+                "The kernel's own rules do not allow what the --config fragments ask for (an option that does not exist, "
+                + "or one it depends on that is off):\n" + string.Join('\n', lost));
+        }
+
+        List<KernelRequirement> unmet = [.. KernelRequirements.Unmet(got)];
+        string[] required = [.. unmet.Where(r => r.Required).Select(r => $"  {r.Option}=y: {r.Reason}")];
+        if (required.Length > 0)
+        {
+            throw new ImageException("The configuration lacks what a Hearth guest needs:\n" + string.Join('\n', required));
+        }
+
+        return
+        [
+            .. unmet.Select(r => $"Note: without {r.Option}: no {r.Reason}"),
+            // Another kernel version than the one these were written for.
+            .. got.Missing(wanted).Select(m => $"Note: {m.Option}={m.Wanted} is not to be had in this kernel: it is {m.Got}"),
+        ];
+    }
+
+    private async Task BuildAsync(
+        KernelConfig wanted, KernelConfig asked, string source, string version, string output, string logPath, CancellationToken cancellation)
     {
         string work = Path.GetDirectoryName(output)!;
-        _progress.Report($"Downloading {source} {version} (140 MB)");
-        await DebianPackages.FetchAsync(source, work, work, cancellation).ConfigureAwait(false);
+        RequireSpace(work);
+        Report($"Downloading {source} {version} (130 MB)");
+        await DebianPackages.FetchAsync(source, work, work, _progress, cancellation).ConfigureAwait(false);
         string archive = Path.Combine(work, "usr", "src", source + ".tar.xz");
-        _progress.Report("Unpacking the source");
+        Report("Unpacking the source (1.3 GB)");
         await Tool.RunAsync("tar", ["-xf", archive, "-C", work], cancellation).ConfigureAwait(false);
         File.Delete(archive);
         string tree = Path.Combine(work, source);
 
-        _progress.Report("Configuring");
-        await MakeAsync(tree, ["allnoconfig"], null, cancellation).ConfigureAwait(false);
+        using var log = new StreamWriter(logPath, append: false);
+        void Log(string line) => log.WriteLine(line);
+        Report("Configuring");
+        await MakeAsync(tree, ["allnoconfig"], Log, cancellation).ConfigureAwait(false);
         string configPath = Path.Combine(tree, ".config");
         await File.AppendAllTextAsync(configPath, wanted.ToString(), cancellation).ConfigureAwait(false);
-        await MakeAsync(tree, ["olddefconfig"], null, cancellation).ConfigureAwait(false);
-        Check(KernelConfig.Parse(await File.ReadAllTextAsync(configPath, cancellation).ConfigureAwait(false), ".config"), wanted);
+        await MakeAsync(tree, ["olddefconfig"], Log, cancellation).ConfigureAwait(false);
+        foreach (string note in Check(KernelConfig.Load(configPath), wanted, asked))
+        {
+            Report(note);
+        }
 
-        _progress.Report($"Compiling on {Environment.ProcessorCount} CPUs (some minutes)");
-        int objects = 0;
-        await MakeAsync(
-            tree,
-            [$"-j{Environment.ProcessorCount}", "vmlinux"],
-            line =>
-            {
-                if (line.StartsWith("  CC", StringComparison.Ordinal) && ++objects % 100 == 0)
+        var counter = new ObjectCounter(_progress);
+        try
+        {
+            await MakeAsync(
+                tree,
+                [$"-j{Environment.ProcessorCount}", "vmlinux"],
+                line =>
                 {
-                    _progress.Report($"Compiling: {objects} files (about {Math.Min(99, objects * 100 / TypicalObjects)} %)");
-                }
-            },
-            cancellation).ConfigureAwait(false);
+                    log.WriteLine(line);
+                    counter.See(line);
+                },
+                cancellation).ConfigureAwait(false);
+        }
+        catch (ImageException e)
+        {
+            throw new ImageException($"{e.Message}\nThe whole log: {logPath}", e);
+        }
+
         await Tool.RunAsync("strip", ["-o", output, Path.Combine(tree, "vmlinux")], cancellation).ConfigureAwait(false);
-        _progress.Report($"Built {source} {version}: {new FileInfo(output).Length >> 20} MiB");
+        Report($"Built Linux {version}: {new FileInfo(output).Length >> 20} MiB from {counter.Objects} files");
     }
 
-    private void Check(KernelConfig got, KernelConfig wanted)
+    private static void RequireSpace(string folder)
     {
-        List<KernelRequirement> unmet = [.. KernelRequirements.Unmet(got)];
-        KernelRequirement[] required = [.. unmet.Where(r => r.Required)];
-        if (required.Length > 0)
+        long free = new DriveInfo(folder).AvailableFreeSpace;
+        if (free < NeededBytes)
         {
             throw new ImageException(
-                "The configuration lacks what a Hearth guest needs:\n"
-                + string.Join('\n', required.Select(r => $"  {r.Option}=y: {r.Reason}")));
-        }
-
-        foreach (KernelRequirement recommended in unmet)
-        {
-            _progress.Report($"Note: without {recommended.Option} there is no {recommended.Reason}");
-        }
-
-        foreach ((string option, string value, string actual) in got.Missing(wanted))
-        {
-            // What this kernel version does not know, or an unmet dependency: said, not fatal.
-            _progress.Report($"Note: {option}={value} was asked for, and the kernel's own rules made it {actual}");
+                $"Building a kernel takes {NeededBytes >> 30} GiB in {folder} and {free >> 20} MiB are free. Make room, or set XDG_CACHE_HOME to a folder with more.");
         }
     }
 
-    private static Task MakeAsync(string tree, string[] arguments, Action<string>? onLine, CancellationToken cancellation) =>
+    private static Task MakeAsync(string tree, string[] arguments, Action<string> onLine, CancellationToken cancellation) =>
         // Fixed names and dates: the same sources and options give the same file.
         Tool.RunAsync(
             "make",
-            ["KBUILD_BUILD_USER=hearth", "KBUILD_BUILD_HOST=hearth", "KBUILD_BUILD_TIMESTAMP=@0", .. arguments],
+            ["ARCH=x86_64", "KBUILD_BUILD_USER=hearth", "KBUILD_BUILD_HOST=hearth", "KBUILD_BUILD_TIMESTAMP=@0", .. arguments],
             cancellation,
             tree,
             onLine);
+
+    private void Report(string text) => _progress.Report(new ImageProgress(text));
+
+    /// <summary>Turns make's lines into a percentage.</summary>
+    private sealed class ObjectCounter(IProgress<ImageProgress> progress)
+    {
+        // What Hearth's own options compile; a wrong guess only makes the percentage wrong.
+        private const int TypicalObjects = 1150;
+        private const int ReportEvery = 10;
+
+        public int Objects { get; private set; }
+
+        public void See(string line)
+        {
+            if (!line.StartsWith("  CC ", StringComparison.Ordinal) && !line.StartsWith("  AS ", StringComparison.Ordinal))
+            {
+                return;
+            }
+
+            Objects++;
+            if (Objects == 1 || Objects % ReportEvery == 0)
+            {
+                progress.Report(new ImageProgress($"Compiling on {Environment.ProcessorCount} CPUs, some minutes", Math.Min(99, Objects * 100 / TypicalObjects)));
+            }
+        }
+    }
 }

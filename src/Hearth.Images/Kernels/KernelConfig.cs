@@ -5,14 +5,32 @@ namespace Hearth.Images.Kernels;
 /// </summary>
 public sealed class KernelConfig
 {
+    private const string Off = " is not set";
+
     private readonly Dictionary<string, string> _options = new(StringComparer.Ordinal);
 
-    /// <summary>Every option with its value; an option that is off is not there.</summary>
+    /// <summary>Every option that is mentioned, with its value; <c>n</c> for one that is said to be off.</summary>
     public IReadOnlyDictionary<string, string> Options => _options;
 
     /// <summary>The value, or <c>n</c>.</summary>
     public string this[string option] => _options.GetValueOrDefault(option, "n");
 
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="ImageException">It cannot be read, or a line is no option.</exception>
+    public static KernelConfig Load(string path)
+    {
+        try
+        {
+            return Parse(File.ReadAllText(path), path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ImageException($"Cannot read the kernel configuration {path}: {e.Message}", e);
+        }
+    }
+
+    /// <param name="text">A .config, or a fragment of one.</param>
+    /// <param name="name">What to call it in an error.</param>
     /// <exception cref="ImageException">A line is no option.</exception>
     public static KernelConfig Parse(string text, string name)
     {
@@ -22,9 +40,9 @@ public sealed class KernelConfig
         {
             number++;
             string line = raw.Trim();
-            if (line.StartsWith("# CONFIG_", StringComparison.Ordinal) && line.EndsWith(" is not set", StringComparison.Ordinal))
+            if (line.StartsWith("# ", StringComparison.Ordinal) && line.EndsWith(Off, StringComparison.Ordinal) && IsOption(line.AsSpan(2..^Off.Length)))
             {
-                config.Set(line[2..^" is not set".Length], "n");
+                config._options[line[2..^Off.Length]] = "n";
                 continue;
             }
 
@@ -34,12 +52,12 @@ public sealed class KernelConfig
             }
 
             int equals = line.IndexOf('=');
-            if (equals <= 0 || !IsOption(line.AsSpan(0, equals)))
+            if (equals <= 0 || equals == line.Length - 1 || !IsOption(line.AsSpan(0, equals)))
             {
                 throw new ImageException($"{name}, line {number}: \"{line}\" is no kernel option. Write CONFIG_NAME=value.");
             }
 
-            config.Set(line[..equals], line[(equals + 1)..]);
+            config._options[line[..equals]] = line[(equals + 1)..];
         }
 
         return config;
@@ -59,7 +77,7 @@ public sealed class KernelConfig
     {
         IEnumerable<string> lines = _options
             .OrderBy(o => o.Key, StringComparer.Ordinal)
-            .Select(o => o.Value == "n" ? $"# {o.Key} is not set" : $"{o.Key}={o.Value}");
+            .Select(o => o.Value == "n" ? $"# {o.Key}{Off}" : $"{o.Key}={o.Value}");
         return string.Join('\n', lines) + "\n";
     }
 
@@ -77,7 +95,7 @@ public sealed class KernelConfig
 
     private static bool IsOption(ReadOnlySpan<char> name)
     {
-        if (!name.StartsWith("CONFIG_"))
+        if (!name.StartsWith("CONFIG_") || name.Length == "CONFIG_".Length)
         {
             return false;
         }
@@ -92,6 +110,4 @@ public sealed class KernelConfig
 
         return true;
     }
-
-    private void Set(string option, string value) => _options[option] = value;
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
 using Hearth.Images.Initrds;
@@ -12,49 +13,62 @@ public sealed record BootablePair(string Kernel, string Initrd);
 /// </summary>
 public sealed class KernelImporter
 {
-    // What a microVM's devices and root file system need, where it is not built in.
+    // What a microVM's devices and root file systems need, where it is not built in; each brings what it depends on.
     private static readonly string[] s_modules =
     [
-        "virtio", "virtio_ring", "virtio_mmio", "virtio_blk", "virtio_net", "virtio-rng", "vmw_vsock_virtio_transport",
-        "virtiofs", "overlay", "ext4", "squashfs", "erofs", "atkbd", "i8042",
+        "virtio", "virtio_ring", "virtio_mmio", "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon",
+        "virtio_mem", "virtio_pmem", "vmw_vsock_virtio_transport", "virtiofs", "overlay", "ext4", "squashfs", "erofs",
+        "i8042", "atkbd", "vmgenid",
     ];
 
-    private readonly IProgress<string> _progress;
+    private static readonly string[] s_required = ["virtio_mmio", "virtio_blk", "ext4"];
 
-    public KernelImporter(IProgress<string> progress) => _progress = progress;
+    private readonly IProgress<ImageProgress> _progress;
+    private readonly InitrdBuilder _initrds;
+
+    public KernelImporter(ImageCache cache, IProgress<ImageProgress> progress)
+    {
+        _progress = progress;
+        _initrds = new InitrdBuilder(cache, progress);
+    }
 
     /// <summary>Writes <c>vmlinuz</c> and <c>initrd</c> into <paramref name="outputFolder"/>.</summary>
-    /// <param name="source">A Debian kernel package (<c>.deb</c>), or a <c>vmlinuz</c>.</param>
+    /// <param name="source">
+    /// A Debian kernel package (a <c>.deb</c>, or the name of one that apt knows), or a <c>vmlinuz</c>.
+    /// </param>
     /// <param name="modulesFolder">With a <c>vmlinuz</c>: its version's folder under <c>lib/modules</c>.</param>
     /// <param name="outputFolder">Made if it is not there.</param>
     /// <param name="cancellation">Stops, and leaves nothing half-made.</param>
+    /// <exception cref="ImageException">The kernel cannot run under Hearth, or a step failed.</exception>
     public async Task<BootablePair> ImportAsync(string source, string? modulesFolder, string outputFolder, CancellationToken cancellation)
     {
-        if (!File.Exists(source))
+        if (File.Exists(outputFolder))
         {
-            throw new ImageException($"There is no file {source}. Give a kernel package (apt-get download linux-image-cloud-amd64's dependency) or a vmlinuz.");
+            throw new ImageException($"{outputFolder} is a file. Give the folder for vmlinuz and initrd (-o FOLDER).");
         }
 
         string work = Directory.CreateTempSubdirectory("hearth-kernel-").FullName;
         try
         {
+            source = await FindAsync(source, work, cancellation).ConfigureAwait(false);
             string kernel = source;
             if (source.EndsWith(".deb", StringComparison.Ordinal))
             {
-                _progress.Report($"Unpacking {Path.GetFileName(source)}");
+                _progress.Report(new ImageProgress($"Unpacking {Path.GetFileName(source)}"));
                 string tree = Path.Combine(work, "tree");
                 await DebianPackages.UnpackAsync(source, tree, cancellation).ConfigureAwait(false);
-                kernel = Single(Path.Combine(tree, "boot"), "vmlinuz-*", source);
+                kernel = Single(Path.Combine(tree, "boot"), source);
                 modulesFolder = await IndexModulesAsync(tree, source, cancellation).ConfigureAwait(false);
             }
 
+            RequireKernel(kernel);
             if (modulesFolder is null)
             {
                 throw new ImageException($"{source} comes without modules. Say where they are: --modules FOLDER (such as /lib/modules/VERSION).");
             }
 
             string initrd = Path.Combine(work, "initrd");
-            await WriteInitrdAsync(initrd, modulesFolder, work, cancellation).ConfigureAwait(false);
+            await WriteInitrdAsync(initrd, modulesFolder, cancellation).ConfigureAwait(false);
             var pair = new BootablePair(Path.Combine(outputFolder, "vmlinuz"), Path.Combine(outputFolder, "initrd"));
             await ImageCache.PublishAsync(initrd, pair.Initrd, cancellation).ConfigureAwait(false);
             await ImageCache.PublishAsync(kernel, pair.Kernel, cancellation).ConfigureAwait(false);
@@ -62,42 +76,87 @@ public sealed class KernelImporter
         }
         finally
         {
-            Directory.Delete(work, recursive: true);
+            ImageCache.DeleteFolder(work);
         }
+    }
+
+    private async Task<string> FindAsync(string source, string work, CancellationToken cancellation)
+    {
+        if (File.Exists(source))
+        {
+            return source;
+        }
+
+        if (!source.StartsWith("linux-image-", StringComparison.Ordinal) || source.Contains('/', StringComparison.Ordinal) || source.EndsWith(".deb", StringComparison.Ordinal))
+        {
+            throw new ImageException($"There is no file {source}. Give a kernel package (.deb), the name of one (linux-image-cloud-amd64), or a vmlinuz.");
+        }
+
+        string package = await DebianPackages.ResolveMetaAsync(source, "linux-image-", _progress, cancellation).ConfigureAwait(false) ?? source;
+        _progress.Report(new ImageProgress($"Downloading {package}"));
+        return await DebianPackages.DownloadAsync(package, work, _progress, cancellation).ConfigureAwait(false);
     }
 
     // A package's modules.dep is made when it is installed; this one is not.
-    private static async Task<string> IndexModulesAsync(string tree, string source, CancellationToken cancellation)
+    private async Task<string> IndexModulesAsync(string tree, string source, CancellationToken cancellation)
     {
+        // Older suites ship lib/modules, newer ones usr/lib/modules; which one depmod looks at is the host's suite's choice.
+        Link(Path.Combine(tree, "lib"), "usr/lib");
+        Link(Path.Combine(tree, "usr", "lib"), "../lib");
         string modules = Path.Combine(tree, "lib", "modules");
-        if (!Directory.Exists(modules))
+        string[] versions = Directory.Exists(modules) ? Directory.GetDirectories(modules) : [];
+        if (versions.Length != 1)
         {
-            modules = Path.Combine(tree, "usr", "lib", "modules");
+            throw new ImageException($"{source} holds the modules of {versions.Length} kernels and should hold one's: is it a linux-image package (not -dbg, not the meta-package)?");
         }
 
-        string folder = Directory.Exists(modules) ? Directory.EnumerateDirectories(modules).FirstOrDefault() ?? string.Empty : string.Empty;
-        if (folder.Length == 0)
-        {
-            throw new ImageException($"{source} holds no kernel modules: is it a linux-image package (not -dbg, not the meta-package)?");
-        }
-
-        string root = modules.Contains("/usr/lib/", StringComparison.Ordinal) ? Path.Combine(tree, "usr") : tree;
-        await Tool.RunAsync("depmod", ["-b", root, Path.GetFileName(folder)], cancellation).ConfigureAwait(false);
-        return folder;
+        await DebianPackages.InstallMissingAsync(["kmod"], _progress, cancellation).ConfigureAwait(false);
+        await Tool.RunAsync("depmod", ["-b", tree, Path.GetFileName(versions[0])], cancellation).ConfigureAwait(false);
+        return versions[0];
     }
 
-    private static string Single(string folder, string pattern, string source)
+    private static void Link(string path, string target)
     {
-        string[] found = Directory.Exists(folder) ? Directory.GetFiles(folder, pattern) : [];
-        return found.Length == 1
+        if (!Path.Exists(path) && new DirectoryInfo(path).LinkTarget is null && Directory.Exists(Path.GetDirectoryName(path)))
+        {
+            File.CreateSymbolicLink(path, target);
+        }
+    }
+
+    private static string Single(string folder, string source)
+    {
+        string[] found = Directory.Exists(folder) ? Directory.GetFiles(folder, "vmlinuz-*") : [];
+        return found.Length == 1 && new FileInfo(found[0]).LinkTarget is null
             ? found[0]
             : throw new ImageException($"{source} holds {found.Length} kernels and should hold one: is it a linux-image package?");
     }
 
-    private async Task WriteInitrdAsync(string path, string modulesFolder, string work, CancellationToken cancellation)
+    // Linux Documentation/x86/boot.rst: the boot sector's flag at 0x1fe, the header's magic at 0x202.
+    private static void RequireKernel(string path)
+    {
+        Span<byte> head = stackalloc byte[0x206];
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            if (file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false) == head.Length
+                && BinaryPrimitives.ReadUInt16LittleEndian(head[0x1fe..]) == 0xaa55
+                && head[0x202..].SequenceEqual("HdrS"u8))
+            {
+                return;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ImageException($"Cannot read {path}: {e.Message}", e);
+        }
+
+        throw new ImageException($"{path} is no x86 Linux kernel (bzImage): its header lacks the boot magic. Is it of another architecture, or truncated?");
+    }
+
+    private async Task WriteInitrdAsync(string path, string modulesFolder, CancellationToken cancellation)
     {
         ModuleSet modules = ModuleSet.Load(modulesFolder);
-        foreach (string needed in new[] { "virtio_mmio", "virtio_blk" })
+        foreach (string needed in s_required)
         {
             if (!modules.Has(needed))
             {
@@ -106,32 +165,24 @@ public sealed class KernelImporter
         }
 
         IReadOnlyList<string> files = modules.Resolve(s_modules);
-        byte[] busybox = await ReadBusyboxAsync(work, cancellation).ConfigureAwait(false);
-        _progress.Report($"Writing the initrd with {files.Count} modules");
-        using FileStream file = File.Create(path);
-        using var compressed = new GZipStream(file, CompressionLevel.Optimal);
+        string busybox = await _initrds.BusyboxAsync(cancellation).ConfigureAwait(false);
+        _progress.Report(new ImageProgress($"Writing the initrd with {files.Count} modules"));
+        using var compressed = new GZipStream(File.Create(path), CompressionLevel.Optimal);
         using var archive = new CpioWriter(compressed);
         archive.AddFile("init", EmbeddedFiles.Read("initrd/init"), 0x1ed);
-        archive.AddFile("bin/busybox", busybox, 0x1ed);
+        archive.AddFile("bin/busybox", await File.ReadAllBytesAsync(busybox, cancellation).ConfigureAwait(false), 0x1ed);
+        archive.AddLink("bin/sh", "busybox");
+        archive.AddFolder("dev");
         var order = new StringBuilder();
         foreach (string relative in files)
         {
-            byte[] module = await ReadModuleAsync(modules.FullPath(relative), cancellation).ConfigureAwait(false);
-            string name = Path.GetFileNameWithoutExtension(relative.EndsWith(".ko", StringComparison.Ordinal) ? relative : Path.GetFileNameWithoutExtension(relative)) + ".ko";
-            archive.AddFile("modules/" + name, module, 0x1a4);
+            string name = Path.GetFileName(relative);
+            name = name[..(name.IndexOf(".ko", StringComparison.Ordinal) + ".ko".Length)];
+            archive.AddFile("modules/" + name, await ReadModuleAsync(modules.FullPath(relative), cancellation).ConfigureAwait(false), 0x1a4);
             order.Append(name).Append('\n');
         }
 
         archive.AddFile("modules/order", Encoding.ASCII.GetBytes(order.ToString()), 0x1a4);
-    }
-
-    private static async Task<byte[]> ReadBusyboxAsync(string work, CancellationToken cancellation)
-    {
-        string tree = Path.Combine(work, "busybox");
-        await DebianPackages.FetchAsync("busybox-static", work, tree, cancellation).ConfigureAwait(false);
-        string path = new[] { "bin/busybox", "usr/bin/busybox" }.Select(p => Path.Combine(tree, p)).FirstOrDefault(File.Exists)
-            ?? throw new ImageException("The package busybox-static holds no busybox.");
-        return await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false);
     }
 
     // Newer suites compress modules, which the initrd's insmod does not understand.
@@ -142,14 +193,21 @@ public sealed class KernelImporter
             ".ko" => null,
             ".xz" => "xz",
             ".zst" => "zstd",
+            ".gz" => "gzip",
             string other => throw new ImageException($"The module {path} is compressed in a way that is not known here ({other})."),
         };
         if (tool is not null)
         {
-            await Tool.RunAsync(tool, ["-d", "-q", "-f", path], cancellation).ConfigureAwait(false);
-            path = path[..path.LastIndexOf('.')];
+            return await Tool.ReadBytesAsync(tool, ["-d", "-c", "-q", path], cancellation).ConfigureAwait(false);
         }
 
-        return await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false);
+        try
+        {
+            return await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ImageException($"Cannot read the module {path}: {e.Message}", e);
+        }
     }
 }

@@ -9,7 +9,7 @@ internal static class KernelCommands
 {
     public static Command Create()
     {
-        var kernel = new Command("kernel", "Guest kernels");
+        var kernel = new Command("kernel", "Makes guest kernels");
         kernel.Subcommands.Add(Build());
         kernel.Subcommands.Add(Import());
         kernel.Subcommands.Add(Check());
@@ -24,8 +24,9 @@ internal static class KernelCommands
         var command = new Command("build", "Builds an uncompressed kernel from Debian's linux-source package; cached by its configuration") { fragments, smp, output };
         command.SetAction(async (result, cancellation) =>
         {
+            using var progress = new ConsoleProgress();
             var options = new KernelBuildOptions { Fragments = result.GetValue(fragments) ?? [], Smp = result.GetValue(smp) };
-            string cached = await new KernelBuilder(ImageCache.Default(), new ConsoleProgress()).BuildAsync(options, cancellation);
+            string cached = await new KernelBuilder(ImageCache.Default(), progress).BuildAsync(options, cancellation);
             await ImageCache.PublishAsync(cached, result.GetRequiredValue(output), cancellation);
             Console.WriteLine(result.GetRequiredValue(output));
         });
@@ -34,13 +35,14 @@ internal static class KernelCommands
 
     private static Command Import()
     {
-        var source = new Argument<string>("FILE") { Description = "A Debian kernel package (.deb), or a vmlinuz with --modules" };
+        var source = new Argument<string>("FILE") { Description = "A Debian kernel package (.deb), the name of one (linux-image-cloud-amd64), or a vmlinuz with --modules" };
         var modules = new Option<string?>("--modules") { Description = "A vmlinuz's modules", HelpName = "FOLDER" };
         var output = new Option<string>("--output", "-o") { Description = "The folder for vmlinuz and initrd", HelpName = "FOLDER", DefaultValueFactory = _ => "." };
         var command = new Command("import", "Makes a stock Debian kernel bootable: the kernel, and an initrd with its virtio modules") { source, modules, output };
         command.SetAction(async (result, cancellation) =>
         {
-            BootablePair pair = await new KernelImporter(new ConsoleProgress()).ImportAsync(
+            using var progress = new ConsoleProgress();
+            BootablePair pair = await new KernelImporter(ImageCache.Default(), progress).ImportAsync(
                 result.GetRequiredValue(source), result.GetValue(modules), result.GetRequiredValue(output), cancellation);
             Console.WriteLine(pair.Kernel);
             Console.WriteLine(pair.Initrd);
@@ -55,24 +57,17 @@ internal static class KernelCommands
         command.SetAction(result =>
         {
             string path = result.GetRequiredValue(config);
-            KernelConfig parsed;
-            try
-            {
-                parsed = KernelConfig.Parse(File.ReadAllText(path), path);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                throw new ImageException($"Cannot read {path}: {e.Message}", e);
-            }
-
+            KernelConfig parsed = KernelConfig.Load(path);
             bool bootable = true;
             foreach (KernelRequirement unmet in KernelRequirements.Unmet(parsed))
             {
-                bootable &= !unmet.Required;
-                string how = unmet.Required ? (parsed[unmet.Option] == "m" ? "is a module (hearth kernel import makes an initrd for it)" : "is needed") : "is recommended";
-                Console.WriteLine($"{unmet.Option} {how}: {unmet.Reason}");
+                bool module = parsed[unmet.Option] == "m";
+                bootable &= !unmet.Required || module;
+                string how = module ? "is a module, and needs an initrd (hearth kernel import)" : unmet.Required ? "is needed" : "is recommended";
+                Console.WriteLine($"{unmet.Option} {how}. Without it: no {unmet.Reason}");
             }
 
+            Console.WriteLine(bootable ? $"{path}: boots under Hearth" : $"{path}: does not boot under Hearth");
             return bootable ? 0 : 1;
         });
         return command;

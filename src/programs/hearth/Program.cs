@@ -5,13 +5,14 @@ using Hearth.Programs.Hearth;
 var root = new RootCommand("Hearth: one microVM runtime for every container manager");
 root.Subcommands.Add(KernelCommands.Create());
 root.Subcommands.Add(RootFilesystemCommands.Create());
+root.Subcommands.Add(InitrdCommands.Create());
 try
 {
     // Failures are told below, in one sentence; an interrupted command gets time to clean up after itself.
     var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
     return await root.Parse(args).InvokeAsync(invocation);
 }
-catch (ImageException e)
+catch (Exception e) when (e is ImageException or IOException or UnauthorizedAccessException)
 {
     Console.Error.WriteLine($"hearth: {e.Message}");
     return 1;
