@@ -18,24 +18,11 @@ setup_kernel() {
 
 # Sets HEARTH_STOCK_KERNEL and HEARTH_STOCK_INITRD: Debian's own cloud kernel, as `hearth kernel import` makes it bootable.
 setup_stock_kernel() {
-  local deb
   HEARTH_STOCK_KERNEL="$HEARTH_CACHE/guest/stock/vmlinuz"
   HEARTH_STOCK_INITRD="$HEARTH_CACHE/guest/stock/initrd"
   export HEARTH_STOCK_KERNEL HEARTH_STOCK_INITRD
   [ -f "$HEARTH_STOCK_KERNEL" ] && [ -f "$HEARTH_STOCK_INITRD" ] && return 0
-  apt_update
-  deb=$(stock_kernel_package)
-  out/bin/hearth kernel import "$deb" -o "$HEARTH_CACHE/guest/stock" >&2
-}
-
-# Downloads Debian's newest cloud kernel for this suite; prints the file.
-stock_kernel_package() {
-  local package
-  package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-  [ -n "$package" ] || die "apt knows no linux-image-cloud-amd64: is the main archive among the apt sources?"
-  mkdir -p "$HEARTH_CACHE/downloads"
-  (cd "$HEARTH_CACHE/downloads" && apt-get download -qq "$package" >&2)
-  find "$HEARTH_CACHE/downloads" -name "${package}_*.deb" | sort | tail -n 1
+  out/bin/hearth kernel import linux-image-cloud-amd64 -o "$HEARTH_CACHE/guest/stock" >&2
 }
 
 setup_lab() { lab/build.sh >/dev/null; }

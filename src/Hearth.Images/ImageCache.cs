@@ -75,7 +75,7 @@ public sealed class ImageCache
 
             string work = Path.Combine(Root, kind, $".{key}.work");
             // Whoever left it is gone: this process holds the lock.
-            DeleteFolder(work);
+            await DeleteFolderAsync(work).ConfigureAwait(false);
             Directory.CreateDirectory(work);
             try
             {
@@ -87,7 +87,7 @@ public sealed class ImageCache
             }
             finally
             {
-                DeleteFolder(work);
+                await DeleteFolderAsync(work).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -126,20 +126,23 @@ public sealed class ImageCache
         }
     }
 
-    /// <summary>Removes a folder and what is in it, while a process that was just killed may still be writing there.</summary>
-    internal static void DeleteFolder(string folder)
+    /// <summary>Removes a folder and what is in it.</summary>
+    internal static async Task DeleteFolderAsync(string folder)
     {
-        const int Attempts = 3;
-        for (int attempt = 1; Directory.Exists(folder); attempt++)
+        if (!Directory.Exists(folder))
         {
-            try
-            {
-                Directory.Delete(folder, recursive: true);
-            }
-            catch (Exception e) when (attempt < Attempts && e is IOException or UnauthorizedAccessException)
-            {
-                Thread.Sleep(s_lockPoll);
-            }
+            return;
+        }
+
+        try
+        {
+            // Several times faster than the BCL on a kernel's source, which a person who pressed Ctrl-C waits for.
+            await Tool.RunAsync("rm", ["-rf", "--", folder], CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ImageException) when (Directory.Exists(folder))
+        {
+            // A process that was just killed was still writing there, or the next Ctrl-C ended rm.
+            Directory.Delete(folder, recursive: true);
         }
     }
 

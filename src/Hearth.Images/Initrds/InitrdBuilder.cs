@@ -69,7 +69,7 @@ public sealed class InitrdBuilder
         }
         finally
         {
-            ImageCache.DeleteFolder(work);
+            await ImageCache.DeleteFolderAsync(work).ConfigureAwait(false);
         }
     }
 

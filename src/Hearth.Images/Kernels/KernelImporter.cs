@@ -76,7 +76,7 @@ public sealed class KernelImporter
         }
         finally
         {
-            ImageCache.DeleteFolder(work);
+            await ImageCache.DeleteFolderAsync(work).ConfigureAwait(false);
         }
     }
 

@@ -9,7 +9,7 @@ root.Subcommands.Add(InitrdCommands.Create());
 try
 {
     // Failures are told below, in one sentence; an interrupted command gets time to clean up after itself.
-    var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+    var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) };
     return await root.Parse(args).InvokeAsync(invocation);
 }
 catch (Exception e) when (e is ImageException or IOException or UnauthorizedAccessException)
