@@ -12,10 +12,10 @@ for ((i = 0; i < 600; i++)); do
 done
 grep -q 'RESULT init' "$work/log" || { cat "$work/log"; exit 1; }
 pid=$(pgrep -P "$waiter" hearth-vmm || echo "$waiter")
-# A mapping's header line starts with its range; guest RAM is the one of exactly 128 MiB.
+# Guest RAM is the mapping of exactly 128 MiB.
 awk '
-  function size(range,   ends) { split(range, ends, "-"); return strtonum("0x" ends[2]) - strtonum("0x" ends[1]) }
-  /^[0-9a-f]+-[0-9a-f]+ / { name = $6 == "" ? "anonymous" : $6; guest = size($1) == 128 * 1048576 }
+  /^[0-9a-f]+-[0-9a-f]+ / { name = $6 == "" ? "anonymous" : $6 }
+  /^Size:/ { guest = $2 == 128 * 1024 }
   /^Pss:/ { if (guest) ram += $2; else { pss += $2; by[name] += $2 } }
   END {
     printf "memory beyond guest RAM: %.2f MiB PSS (wanted <= 8; goal 5); guest RAM in use %.1f MiB\n", pss / 1024, ram / 1024
