@@ -17,6 +17,7 @@ public static class RouteTable
         new MachineConfigEndpoint(),
         new BootSourceEndpoint(),
         new DrivesEndpoint(),
+        new EntropyEndpoint(),
         new SerialEndpoint(),
         new MmdsConfigEndpoint(),
         new MmdsEndpoint(),

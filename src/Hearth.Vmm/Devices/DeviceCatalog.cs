@@ -1,5 +1,6 @@
 using Hearth.Virtio;
 using Hearth.Virtio.Block;
+using Hearth.Virtio.Rng;
 using Hearth.Vmm.Configuration;
 using Limiting = Hearth.Virtio.RateLimiting;
 
@@ -15,6 +16,7 @@ public static class DeviceCatalog
     private static readonly DeviceKind[] s_kinds =
     [
         new(Drives, RootArguments),
+        new(Entropy, static _ => []),
     ];
 
     private delegate IEnumerable<VirtioDevice> Factory(VmResources resources);
@@ -72,6 +74,14 @@ public static class DeviceCatalog
                 CacheType = drive.CacheType == CacheType.Writeback ? BlockCacheType.Writeback : BlockCacheType.Unsafe,
                 RateLimiter = Limits(drive.RateLimiter),
             });
+        }
+    }
+
+    private static IEnumerable<VirtioDevice> Entropy(VmResources resources)
+    {
+        foreach (EntropyConfig entropy in resources.Devices<EntropyConfig>())
+        {
+            yield return new RngDevice(Limits(entropy.RateLimiter));
         }
     }
 

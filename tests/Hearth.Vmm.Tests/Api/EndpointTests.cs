@@ -175,6 +175,16 @@ public sealed class EndpointTests : IDisposable
     }
 
     [Fact]
+    public void The_entropy_device_is_configured_once_with_its_limits()
+    {
+        Done("PUT", "/entropy", "{}");
+        Done("PUT", "/entropy", """{"rate_limiter":{"bandwidth":{"size":1000,"refill_time":100} } }""");
+        Assert.Contains("\"entropy\":{\"rate_limiter\":{\"bandwidth\":{\"size\":1000,\"refill_time\":100}}}", Body("GET", "/vm/config"), StringComparison.Ordinal);
+        Start();
+        Assert.Equal("The requested operation is not supported after starting the microVM.", Fault("PUT", "/entropy", "{}"));
+    }
+
+    [Fact]
     public void Every_part_of_the_contract_that_is_missing_says_so()
     {
         foreach (string path in new[] { "/balloon", "/cpu-config", "/snapshot/create", "/snapshot/load", "/hotplug/memory", "/pmem/x" })

@@ -25,7 +25,6 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("balloon/hinting/stop", "The balloon device"),
         new NotYetEndpoint("balloon", "The balloon device"),
         new NotYetEndpoint("cpu-config", "Custom CPU configuration"),
-        new NotYetEndpoint("entropy", "The entropy device"),
         new NotYetEndpoint("hotplug/memory", "Memory hot-plug"),
         new NotYetEndpoint("metrics", "The metrics system"),
         new NotYetEndpoint("network-interfaces", "The network device", hasId: true),
