@@ -45,6 +45,7 @@ public static class KernelRequirements
         new("CONFIG_NET_NS", false, "containers with networks of their own"),
         new("CONFIG_USER_NS", false, "rootless containers"),
         new("CONFIG_SECCOMP_FILTER", false, "container system call filters"),
+        new("CONFIG_VT", false, "Ctrl-Alt-Del (SendCtrlAltDel): the virtual terminals' keyboard handler hears it"),
         new("CONFIG_KEYBOARD_ATKBD", false, "Ctrl-Alt-Del (SendCtrlAltDel)"),
         new("CONFIG_SERIO_I8042", false, "Ctrl-Alt-Del (SendCtrlAltDel)"),
     ];

@@ -88,11 +88,17 @@ internal sealed class FakeDebian : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    // The build beside this one, of the same configuration: …/tests/Hearth.Images.Tests/bin/Release/net10.0/
+    // As ./build published it, which ./test does first.
     private static string Program()
     {
-        var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
-        string root = here.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
-        return Path.Combine(root, "src", "programs", "hearth", "bin", here.Parent.Name, here.Name, "linux-x64", "hearth");
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Hearth.slnx")))
+        {
+            folder = Path.GetDirectoryName(folder)!;
+        }
+
+        string program = Path.Combine(folder, "out", "bin", "hearth");
+        Assert.True(File.Exists(program), "out/bin/hearth is missing: run ./build hearth");
+        return program;
     }
 }
