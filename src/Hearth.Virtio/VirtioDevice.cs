@@ -49,6 +49,14 @@ public abstract class VirtioDevice : IDisposable
     /// </summary>
     public abstract void Reset();
 
+    /// <summary>
+    /// The queues are about to be saved: a device that pops chains ahead of its work puts them back, and takes them
+    /// again later. Under Gate.
+    /// </summary>
+    public virtual void OnSaving()
+    {
+    }
+
     /// <summary>The driver rang the bell of a queue, or the device rang it itself. Under Gate, on the event loop.</summary>
     public abstract void OnQueueNotified(int queueIndex);
 

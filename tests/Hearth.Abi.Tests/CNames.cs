@@ -18,6 +18,8 @@ internal static class CNames
     {
         ["Termbits"] = ["asm/termbits.h", "asm/ioctls.h"],
         ["termios"] = ["asm/termbits.h"],
+        ["LinuxIfTun"] = ["net/if.h", "linux/if_tun.h"],
+        ["ifreq"] = ["net/if.h"],
     };
 
     // C# type -> C, where it is not `struct NAME`.

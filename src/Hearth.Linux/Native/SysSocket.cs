@@ -7,12 +7,16 @@ public static unsafe partial class SysSocket
 {
     public const int AF_UNIX = 1;
     public const int SOCK_STREAM = 1;
+    public const int SOCK_SEQPACKET = 5;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
     public const int MSG_NOSIGNAL = 0x4000;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int socketpair(int domain, int type, int protocol, int* pair);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int bind(int fd, sockaddr_un* addr, uint len);

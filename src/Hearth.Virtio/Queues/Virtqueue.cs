@@ -166,6 +166,15 @@ public sealed unsafe partial class Virtqueue
     /// <summary>Puts the chain of the last <see cref="TryPop"/> back, to be popped again. Not after its <see cref="AddUsed"/>.</summary>
     public void UndoPop() => _nextAvail--;
 
+    /// <summary>Where the ring was just before the chain of the last <see cref="TryPop"/>; see <see cref="Rewind"/>.</summary>
+    public ushort LastPopped => unchecked((ushort)(_nextAvail - 1));
+
+    /// <summary>
+    /// Puts back every chain popped since <see cref="LastPopped"/> was <paramref name="position"/>, that one too: for a
+    /// device that pops ahead of its work. None of them may have been given to <see cref="AddUsed"/>.
+    /// </summary>
+    public void Rewind(ushort position) => _nextAvail = position;
+
     /// <summary>Gives a chain back; the driver sees it at the next <see cref="PublishUsed"/>.</summary>
     /// <param name="head">The chain's <see cref="DescriptorChain.Head"/>.</param>
     /// <param name="writtenBytes">How many bytes of its writable part the device wrote, from the start (virtio 1.2 §2.7.8).</param>

@@ -173,16 +173,24 @@ public sealed class VirtioStatusMachine : IDeviceOwner
     void IDeviceOwner.OnNeedsReset() => AskForReset();
 
     /// <summary>What a snapshot keeps, without the transport's own interrupt state.</summary>
-    internal TransportState Save() => new()
+    internal TransportState Save()
     {
-        Status = Status,
-        DeviceFeaturesSelect = DeviceFeaturesSelect,
-        DriverFeaturesSelect = DriverFeaturesSelect,
-        DriverFeatures = _driverFeatures,
-        QueueSelect = QueueSelect,
-        ConfigGeneration = _configGeneration,
-        Queues = _active is null ? [.. _layouts] : Array.ConvertAll(_active, static q => q.Save()),
-    };
+        if (_active is not null)
+        {
+            _device.OnSaving();
+        }
+
+        return new TransportState
+        {
+            Status = Status,
+            DeviceFeaturesSelect = DeviceFeaturesSelect,
+            DriverFeaturesSelect = DriverFeaturesSelect,
+            DriverFeatures = _driverFeatures,
+            QueueSelect = QueueSelect,
+            ConfigGeneration = _configGeneration,
+            Queues = _active is null ? [.. _layouts] : Array.ConvertAll(_active, static q => q.Save()),
+        };
+    }
 
     /// <summary>Takes over a saved state and, if a driver was at work in it, activates the device.</summary>
     internal void Restore(TransportState state)

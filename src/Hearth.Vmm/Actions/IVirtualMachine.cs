@@ -30,6 +30,9 @@ public interface IVirtualMachine
     /// Either argument is null where it stays as it is.
     /// </summary>
     void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfig? rateLimiter);
+
+    /// <summary>Changes a network interface's rate limiters; null leaves one, or one of its buckets, as it is.</summary>
+    void UpdateNetworkInterface(string ifaceId, RateLimiterConfig? rxRateLimiter, RateLimiterConfig? txRateLimiter);
 }
 
 /// <summary>Turns the configuration into a running microVM.</summary>

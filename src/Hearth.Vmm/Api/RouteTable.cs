@@ -17,6 +17,7 @@ public static class RouteTable
         new MachineConfigEndpoint(),
         new BootSourceEndpoint(),
         new DrivesEndpoint(),
+        new NetworkInterfacesEndpoint(),
         new EntropyEndpoint(),
         new SerialEndpoint(),
         new MmdsConfigEndpoint(),

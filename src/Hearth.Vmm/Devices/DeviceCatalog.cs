@@ -1,5 +1,6 @@
 using Hearth.Virtio;
 using Hearth.Virtio.Block;
+using Hearth.Virtio.Net;
 using Hearth.Virtio.Rng;
 using Hearth.Vmm.Configuration;
 using Limiting = Hearth.Virtio.RateLimiting;
@@ -16,6 +17,7 @@ public static class DeviceCatalog
     private static readonly DeviceKind[] s_kinds =
     [
         new(Drives, RootArguments),
+        new(NetworkInterfaces, static _ => []),
         new(Entropy, static _ => []),
     ];
 
@@ -62,6 +64,13 @@ public static class DeviceCatalog
         }
     }
 
+    /// <summary>PATCH /network-interfaces on a running machine.</summary>
+    public static void UpdateNetworkInterface(MmioDevices devices, string ifaceId, RateLimiterConfig? rx, RateLimiterConfig? tx)
+    {
+        NetDevice nic = devices.Find<NetDevice>(ifaceId) ?? throw new ConfigurationException($"There is no network interface with the id {ifaceId}.");
+        nic.UpdateRateLimiters(Limits(rx), Limits(tx));
+    }
+
     private static IEnumerable<VirtioDevice> Drives(VmResources resources)
     {
         foreach (DriveConfig drive in resources.Devices<DriveConfig>())
@@ -82,6 +91,22 @@ public static class DeviceCatalog
         foreach (EntropyConfig entropy in resources.Devices<EntropyConfig>())
         {
             yield return new RngDevice(Limits(entropy.RateLimiter));
+        }
+    }
+
+    private static IEnumerable<VirtioDevice> NetworkInterfaces(VmResources resources)
+    {
+        foreach (NetworkInterfaceConfig nic in resources.Devices<NetworkInterfaceConfig>())
+        {
+            yield return new NetDevice(new NetConfig
+            {
+                IfaceId = nic.IfaceId,
+                HostDeviceName = nic.HostDevName,
+                GuestMac = nic.GuestMac,
+                Mtu = nic.Mtu,
+                RxRateLimiter = Limits(nic.RxRateLimiter),
+                TxRateLimiter = Limits(nic.TxRateLimiter),
+            });
         }
     }
 

@@ -97,6 +97,9 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
     public void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfig? rateLimiter) =>
         DeviceCatalog.UpdateDrive(Devices, driveId, pathOnHost, rateLimiter);
 
+    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfig? rxRateLimiter, RateLimiterConfig? txRateLimiter) =>
+        DeviceCatalog.UpdateNetworkInterface(Devices, ifaceId, rxRateLimiter, txRateLimiter);
+
     /// <summary>Stops the guest and gives everything back. Output that the guest wrote is sent first.</summary>
     public void Dispose()
     {

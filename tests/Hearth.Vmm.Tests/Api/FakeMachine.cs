@@ -34,4 +34,7 @@ internal sealed class FakeMachine : IVirtualMachine, IMachineBuilder
 
     public void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfig? rateLimiter) =>
         Calls.Add($"update {driveId} {pathOnHost} {rateLimiter?.Ops?.Size}");
+
+    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfig? rxRateLimiter, RateLimiterConfig? txRateLimiter) =>
+        Calls.Add($"update {ifaceId} rx {rxRateLimiter?.Ops?.Size} tx {txRateLimiter?.Ops?.Size}");
 }

@@ -176,5 +176,9 @@ public sealed class MmdsEndpointTests : IDisposable
         public void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfig? rateLimiter)
         {
         }
+
+        public void UpdateNetworkInterface(string ifaceId, RateLimiterConfig? rxRateLimiter, RateLimiterConfig? txRateLimiter)
+        {
+        }
     }
 }

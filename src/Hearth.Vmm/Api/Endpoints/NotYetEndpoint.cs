@@ -27,7 +27,6 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("cpu-config", "Custom CPU configuration"),
         new NotYetEndpoint("hotplug/memory", "Memory hot-plug"),
         new NotYetEndpoint("metrics", "The metrics system"),
-        new NotYetEndpoint("network-interfaces", "The network device", hasId: true),
         new NotYetEndpoint("pmem", "The pmem device", hasId: true),
         new NotYetEndpoint("snapshot/create", "Snapshots"),
         new NotYetEndpoint("snapshot/load", "Snapshots"),
