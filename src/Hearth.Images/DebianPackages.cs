@@ -10,9 +10,14 @@ internal static class DebianPackages
     /// <exception cref="ImageException">apt does not know the package.</exception>
     public static async Task<string?> ResolveMetaAsync(string meta, string prefix, IProgress<ImageProgress> progress, CancellationToken cancellation)
     {
-        // Where the lists are missing, this is what gets them.
-        await CandidateVersionAsync(meta, progress, cancellation).ConfigureAwait(false);
-        string text = await Tool.ReadAsync("apt-cache", ["depends", meta], cancellation).ConfigureAwait(false);
+        string text = await Tool.ReadDespiteStatusAsync("apt-cache", ["depends", meta], cancellation).ConfigureAwait(false);
+        if (text.Length == 0)
+        {
+            // Unknown: where the lists are missing, this is what gets them.
+            await CandidateVersionAsync(meta, progress, cancellation).ConfigureAwait(false);
+            text = await Tool.ReadAsync("apt-cache", ["depends", meta], cancellation).ConfigureAwait(false);
+        }
+
         return Fields(text, "Depends: ").FirstOrDefault(d => d.StartsWith(prefix, StringComparison.Ordinal));
     }
 

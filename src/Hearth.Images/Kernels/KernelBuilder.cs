@@ -163,7 +163,7 @@ public sealed class KernelBuilder
     private sealed class ObjectCounter(IProgress<ImageProgress> progress)
     {
         // What Hearth's own options compile; a wrong guess only makes the percentage wrong.
-        private const int TypicalObjects = 1150;
+        private const int TypicalObjects = 1124;
         private const int ReportEvery = 10;
 
         public int Objects { get; private set; }
