@@ -18,7 +18,7 @@ internal static class CNames
     {
         ["Termbits"] = ["asm/termbits.h", "asm/ioctls.h"],
         ["termios"] = ["asm/termbits.h"],
-        ["LinuxIfTun"] = ["net/if.h", "linux/if_tun.h"],
+        ["LinuxIfTun"] = ["sys/ioctl.h", "net/if.h", "linux/if_tun.h"],
         ["ifreq"] = ["net/if.h"],
     };
 
