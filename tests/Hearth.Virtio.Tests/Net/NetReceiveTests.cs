@@ -242,14 +242,14 @@ public class NetReceiveTests
                     net.Bench.Pump();
                     while (net.Rx.UsedIdx == net.Rx.SeenUsed)
                     {
-                        if (net.Rx.FreeDescriptors < batch)
+                        if (net.Rx.FreeDescriptors == 0)
                         {
-                            // Nothing fits any more: the device said so by dropping the frame.
-                            Assert.True(net.Device.Metrics.RxFails.Value > 0);
+                            // All that a guest can lend is too little: the frame was dropped.
+                            Assert.Equal(1, net.Device.Metrics.RxFails.Value);
                             return;
                         }
 
-                        for (int i = 0; i < batch; i++)
+                        for (int i = Math.Min(batch, net.Rx.FreeDescriptors); i > 0; i--)
                         {
                             FakeBuffer buffer = net.Rx.Writable(buffers[next++ % buffers.Length]);
                             lent.Add(net.Rx.Add(buffer), buffer);
