@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/common.sh
+# depmod and mke2fs are there, which is not on every user's path.
+export PATH="$PATH:/usr/sbin:/sbin"
 
 suite=bookworm
 packages=(
@@ -22,6 +24,11 @@ if [ -f "$target/complete" ]; then
 fi
 
 apt_install mmdebstrap e2fsprogs busybox-static cpio kmod
+as_owner=()
+[ "$(id -u)" -eq 0 ] || {
+  apt_install fakeroot uidmap
+  as_owner=(fakeroot)
+}
 mkdir -p "$HEARTH_CACHE/lab"
 exec 9>"$HEARTH_CACHE/lab/lock"
 flock 9
@@ -56,9 +63,11 @@ mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]}")"
 
 step "Building the lab: disk image and initrd"
 mkdir "$work/tree"
-tar -C "$work/tree" -xf "$work/lab.tar" --exclude='./dev/*'
 truncate -s 12G "$work/lab.ext4"
-mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$work/tree" "$work/lab.ext4"
+# Under fakeroot, for who is not root, so that the image's files keep their owners.
+# shellcheck disable=SC2016  # the inner shell's own arguments
+"${as_owner[@]}" sh -e -c 'tar -C "$1/tree" -xf "$1/lab.tar" --exclude="./dev/*"
+  mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$1/tree" "$1/lab.ext4"' sh "$work"
 
 mkdir -p "$work/initrd/modules"
 for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
