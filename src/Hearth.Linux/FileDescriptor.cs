@@ -25,6 +25,12 @@ public class FileDescriptor : SafeHandle
     /// <exception cref="LinuxException">The file cannot be opened.</exception>
     public static FileDescriptor Open(string path, int flags, uint mode = 0, string? remedy = null)
     {
+        // A NUL would end the path early, and another file would be opened than the one that was named.
+        if (path.Contains('\0'))
+        {
+            throw new LinuxException($"open(\"{path}\")", Errno.EINVAL, "A path has no NUL character.");
+        }
+
         int fd;
         do
         {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Hearth.Vmm.Api.Json;
 
@@ -11,9 +12,10 @@ public sealed class JsonBodyException : Linux.HearthException
     private const string Prefix = "An error occurred when deserializing the json body of a request: ";
 
     public JsonBodyException(string problem)
-        : base(Prefix + problem + ".")
-    {
-    }
+        : base(Prefix + problem + ".") => Problem = problem;
+
+    /// <summary>What is wrong and where, for a JSON text that is no request's body.</summary>
+    public string Problem { get; }
 
     /// <summary>For any other text that is no JSON. The library's own words are only a resource key in a trimmed program.</summary>
     public static JsonBodyException From(JsonException failure) => new(
@@ -37,6 +39,7 @@ public sealed class JsonBody
     public static JsonBody Parse(ReadOnlySpan<byte> text, params scoped ReadOnlySpan<string> known)
     {
         var body = new JsonBody(text.ToArray());
+        body.CheckText();
         var reader = new Utf8JsonReader(body._text);
         try
         {
@@ -62,7 +65,7 @@ public sealed class JsonBody
     /// <summary>Whether the field is there and not null.</summary>
     public bool Has(string name) => _fields.TryGetValue(name, out Field field) && field.Value.ValueKind != JsonValueKind.Null;
 
-    public string RequiredString(string name) => OptionalString(name) ?? throw Missing(name);
+    public string RequiredString(string name) => OptionalString(name) ?? throw MissingOrNull(name, "a string");
 
     public string? OptionalString(string name)
     {
@@ -75,7 +78,7 @@ public sealed class JsonBody
         return field.Value.ValueKind == JsonValueKind.String ? field.Value.GetString() : throw WrongType(field, "a string");
     }
 
-    public bool RequiredBool(string name) => OptionalBool(name) ?? throw Missing(name);
+    public bool RequiredBool(string name) => OptionalBool(name) ?? throw MissingOrNull(name, "a boolean");
 
     public bool? OptionalBool(string name)
     {
@@ -93,7 +96,7 @@ public sealed class JsonBody
         };
     }
 
-    public ulong RequiredNumber(string name, ulong most, string type) => OptionalNumber(name, most, type) ?? throw Missing(name);
+    public ulong RequiredNumber(string name, ulong most, string type) => OptionalNumber(name, most, type) ?? throw MissingOrNull(name, type);
 
     /// <summary>A whole number from 0 to <paramref name="most"/>; <paramref name="type"/> is its name in errors (<c>u8</c>).</summary>
     public ulong? OptionalNumber(string name, ulong most, string type)
@@ -109,9 +112,15 @@ public sealed class JsonBody
             throw WrongType(field, type);
         }
 
-        return field.Value.TryGetUInt64(out ulong value) && value <= most
-            ? value
-            : throw Fault($"invalid value: {Number(field.Value)}, expected {type}", field.End);
+        if (field.Value.TryGetUInt64(out ulong value) && value <= most)
+        {
+            return value;
+        }
+
+        // As serde does, what fits no 64-bit integer is a floating point number, and so of the wrong type.
+        string number = Number(field.Value);
+        string wrong = number[0] == 'f' ? "type" : "value";
+        throw Fault($"invalid {wrong}: {number}, expected {type}", field.End);
     }
 
     /// <summary>One of a few words; null if the field is not there.</summary>
@@ -131,10 +140,10 @@ public sealed class JsonBody
                 return value;
             }
 
-            expected.Add($"`{word}`");
+            expected.Add(word);
         }
 
-        throw Fault($"unknown variant `{given}`, expected {(expected.Count == 1 ? string.Empty : "one of ")}{string.Join(", ", expected)}", _fields[name].End);
+        throw Fault($"unknown variant `{given}`, expected {OneOf([.. expected])}", _fields[name].End);
     }
 
     /// <summary>The bytes of an object in a field, for another <see cref="Parse"/>; null if the field is not there.</summary>
@@ -186,6 +195,49 @@ public sealed class JsonBody
         return field.Value.ValueKind == kind ? Encoding.UTF8.GetBytes(field.Value.GetRawText()) : throw WrongType(field, expected);
     }
 
+    private JsonBodyException MissingOrNull(string name, string expected) =>
+        _fields.TryGetValue(name, out Field field) ? WrongType(field, expected) : Missing(name);
+
+    private static string OneOf(string[] names) => names.Length switch
+    {
+        0 => "no fields",
+        1 => $"`{names[0]}`",
+        2 => $"`{names[0]}` or `{names[1]}`",
+        _ => $"one of `{string.Join("`, `", names)}`",
+    };
+
+    /// <summary>
+    /// Refuses strings that are no text, anywhere in the body: bytes that are not UTF-8, and escapes of half a
+    /// character. The library finds both only when a string is taken, and then throws as for a bug.
+    /// </summary>
+    private void CheckText()
+    {
+        if (!Utf8.IsValid(_text))
+        {
+            throw new JsonBodyException("invalid unicode code point");
+        }
+
+        var reader = new Utf8JsonReader(_text);
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+                {
+                    _ = reader.GetString();
+                }
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw Fault("lone leading surrogate in hex escape", reader.BytesConsumed);
+        }
+        catch (JsonException)
+        {
+            // Said with its place where the fields are read.
+        }
+    }
+
     private void ReadFields(ref Utf8JsonReader reader, scoped ReadOnlySpan<string> known)
     {
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -193,9 +245,7 @@ public sealed class JsonBody
             string name = reader.GetString()!;
             if (!known.Contains(name))
             {
-                string list = string.Join(", ", known.ToArray().Select(k => $"`{k}`"));
-                string expected = known.Length == 0 ? "there are no fields" : known.Length == 1 ? $"expected {list}" : $"expected one of {list}";
-                throw Fault($"unknown field `{name}`, {expected}", reader.BytesConsumed - 1);
+                throw Fault($"unknown field `{name}`, expected {OneOf(known.ToArray())}", reader.BytesConsumed - 1);
             }
 
             if (_fields.ContainsKey(name))
@@ -244,7 +294,7 @@ public sealed class JsonBody
     private static string Number(JsonElement value)
     {
         string text = value.GetRawText();
-        return text.AsSpan().ContainsAny('.', 'e', 'E') ? $"floating point `{text}`" : $"integer `{text}`";
+        return !value.TryGetUInt64(out _) && !value.TryGetInt64(out _) ? $"floating point `{text}`" : $"integer `{text}`";
     }
 
     private readonly record struct Field(JsonElement Value, long End);
