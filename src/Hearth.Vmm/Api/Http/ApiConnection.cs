@@ -17,6 +17,7 @@ internal sealed class ApiConnection : IEventHandler, IDisposable
     private readonly EventRegistration _registration;
     private readonly byte[] _received = new byte[4096];
     private byte[] _unsent = [];
+    private bool _mayHaveMore;
     private bool _closing;
     private bool _disposed;
 
@@ -81,13 +82,30 @@ internal sealed class ApiConnection : IEventHandler, IDisposable
         Answer();
     }
 
-    // Runs the requests that are whole. Those that wait behind unsent answers get their turn when these are sent.
+    // Answers the requests that are whole. Those that wait behind unsent answers get their turn when these are sent.
     private void Answer()
     {
+        do
+        {
+            QueueAnswers();
+            Flush();
+        }
+        while (!_disposed && _unsent.Length == 0 && _mayHaveMore);
+    }
+
+    private void QueueAnswers()
+    {
+        _mayHaveMore = true;
         try
         {
-            while (!_closing && _unsent.Length < MaxUnsentBytes && _parser.TryRead() is { } request)
+            while (!_closing && _unsent.Length < MaxUnsentBytes)
             {
+                if (_parser.TryRead() is not { } request)
+                {
+                    _mayHaveMore = false;
+                    break;
+                }
+
                 _closing = !request.KeepAlive;
                 Queue(HttpResponse.From(_handler(request), request.KeepAlive));
             }
@@ -100,11 +118,9 @@ internal sealed class ApiConnection : IEventHandler, IDisposable
         }
         catch (HttpFaultException fault)
         {
-            _closing = true;
+            _closing = !fault.IsRecoverable;
             Queue(HttpResponse.FromFault(fault));
         }
-
-        Flush();
     }
 
     private void Queue(byte[] response) => _unsent = _unsent.Length == 0 ? response : [.. _unsent, .. response];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Hearth.Vmm.Api.Http;
@@ -16,6 +17,7 @@ public sealed class HttpParser
     private readonly int _maxBodyBytes;
     private byte[] _buffer = new byte[1024];
     private int _length;
+    private long _skip;
     private Head? _head;
 
     public HttpParser(int maxBodyBytes) => _maxBodyBytes = maxBodyBytes;
@@ -38,22 +40,32 @@ public sealed class HttpParser
     }
 
     /// <summary>Gives the next whole request; null if more bytes are needed.</summary>
-    /// <exception cref="HttpFaultException">The bytes are no request this server takes; the parser is of no more use.</exception>
+    /// <exception cref="HttpFaultException">
+    /// The bytes are no request this server takes. Unless the fault is recoverable, the parser is of no more use.
+    /// </exception>
     public HttpRequest? TryRead()
     {
+        if (_skip > 0)
+        {
+            int skipped = (int)Math.Min(_skip, _length);
+            Consume(skipped);
+            _skip -= skipped;
+        }
+
         if (_head is null && !TryReadHead())
         {
             return null;
         }
 
         Head head = _head!;
-        if (_length < head.ContentLength)
+        int contentLength = (int)head.ContentLength;
+        if (_length < contentLength)
         {
             return null;
         }
 
-        byte[] body = _buffer.AsSpan(0, head.ContentLength).ToArray();
-        Consume(head.ContentLength);
+        byte[] body = _buffer.AsSpan(0, contentLength).ToArray();
+        Consume(contentLength);
         _head = null;
         ExpectsContinue = false;
         return new HttpRequest(head.Method, head.Path, body, head.KeepAlive);
@@ -87,8 +99,19 @@ public sealed class HttpParser
             return false;
         }
 
-        _head = ParseHead(bytes[..end]);
+        Head head = ParseHead(bytes[..end]);
         Consume(end + 4);
+        if (head.ContentLength > _maxBodyBytes)
+        {
+            // A body that is on its way is passed over; one that waits for a 100 may never come.
+            _skip = head.ExpectsContinue ? 0 : head.ContentLength;
+            throw new HttpFaultException($"Request payload with size {head.ContentLength} is larger than the limit of {_maxBodyBytes} allowed by server.")
+            {
+                IsRecoverable = !head.ExpectsContinue && head.KeepAlive,
+            };
+        }
+
+        _head = head;
         ExpectsContinue = _head.ExpectsContinue && _length < _head.ContentLength;
         return true;
     }
@@ -98,7 +121,7 @@ public sealed class HttpParser
         int lineEnd = bytes.IndexOf("\r\n"u8);
         (string method, string path, bool keepAlive) = ParseRequestLine(lineEnd < 0 ? bytes : bytes[..lineEnd]);
         ReadOnlySpan<byte> rest = lineEnd < 0 ? default : bytes[(lineEnd + 2)..];
-        int? contentLength = null;
+        uint? contentLength = null;
         bool expectsContinue = false;
         while (!rest.IsEmpty)
         {
@@ -108,14 +131,14 @@ public sealed class HttpParser
             int colon = line.IndexOf((byte)':');
             if (colon <= 0)
             {
-                throw new HttpFaultException("Invalid header.");
+                throw new HttpFaultException($"Invalid header. Reason: Header is incorrectly formatted. Key: {Quote(line)}");
             }
 
-            ReadOnlySpan<byte> name = line[..colon];
+            ReadOnlySpan<byte> name = line[..colon].Trim(" \t"u8);
             ReadOnlySpan<byte> value = line[(colon + 1)..].Trim(" \t"u8);
             if (Ascii.EqualsIgnoreCase(name, "content-length"u8))
             {
-                int length = ParseLength(value);
+                uint length = ParseLength(value);
                 if (contentLength is { } earlier && earlier != length)
                 {
                     throw new HttpFaultException("Invalid header. Reason: two Content-Length headers differ.");
@@ -127,17 +150,13 @@ public sealed class HttpParser
             {
                 if (!Ascii.EqualsIgnoreCase(value, "identity"u8))
                 {
-                    throw new HttpFaultException("Unsupported header. Reason: Transfer-Encoding is not supported; send a Content-Length.");
+                    throw new HttpFaultException($"Invalid header. Reason: Unsupported value. Key:Transfer-Encoding; Value: {Quote(value)}. Send a Content-Length.");
                 }
             }
             else if (Ascii.EqualsIgnoreCase(name, "expect"u8))
             {
-                if (!Ascii.EqualsIgnoreCase(value, "100-continue"u8))
-                {
-                    throw new HttpFaultException("Unsupported header. Reason: Expect may only be 100-continue.");
-                }
-
-                expectsContinue = true;
+                // Other expectations are passed over, as micro-http does.
+                expectsContinue = Ascii.EqualsIgnoreCase(value, "100-continue"u8);
             }
             else if (Ascii.EqualsIgnoreCase(name, "connection"u8))
             {
@@ -154,7 +173,7 @@ public sealed class HttpParser
         int last = line.LastIndexOf((byte)' ');
         if (first <= 0 || last == first)
         {
-            throw new HttpFaultException("Invalid HTTP request line.");
+            throw new HttpFaultException("Invalid request.");
         }
 
         ReadOnlySpan<byte> method = line[..first];
@@ -162,13 +181,13 @@ public sealed class HttpParser
         ReadOnlySpan<byte> version = line[(last + 1)..];
         if (method is not [(byte)'G', (byte)'E', (byte)'T'] && !method.SequenceEqual("PUT"u8) && !method.SequenceEqual("PATCH"u8) && !method.SequenceEqual("DELETE"u8))
         {
-            throw new HttpFaultException("Invalid HTTP Method: Only GET, PUT, PATCH and DELETE are supported.");
+            throw new HttpFaultException("Invalid HTTP Method: Unsupported HTTP method.");
         }
 
         bool http11 = version.SequenceEqual("HTTP/1.1"u8);
         if (!http11 && !version.SequenceEqual("HTTP/1.0"u8))
         {
-            throw new HttpFaultException("Unsupported HTTP version.");
+            throw new HttpFaultException("Invalid HTTP Version: Unsupported HTTP version.");
         }
 
         return (Encoding.ASCII.GetString(method), ParsePath(target), http11);
@@ -190,31 +209,28 @@ public sealed class HttpParser
 
         if (target.IsEmpty || target[0] != (byte)'/' || target.ContainsAnyExceptInRange((byte)'!', (byte)'~'))
         {
-            throw new HttpFaultException("Invalid URI.");
+            throw new HttpFaultException(target.IsEmpty ? "Invalid URI: Empty URI not allowed." : "Invalid URI: It must be a path of printable ASCII.");
         }
 
         return Encoding.ASCII.GetString(target);
     }
 
-    private int ParseLength(ReadOnlySpan<byte> value)
+    private static uint ParseLength(ReadOnlySpan<byte> value) =>
+        !value.ContainsAnyExceptInRange((byte)'0', (byte)'9') && uint.TryParse(value, CultureInfo.InvariantCulture, out uint length)
+            ? length
+            : throw new HttpFaultException($"Invalid header. Reason: Invalid value. Key:Content-Length; Value: {Quote(value)}");
+
+    /// <summary>A client's bytes, fit to stand between the quotes of an answer: short, printable, no quotes.</summary>
+    private static string Quote(ReadOnlySpan<byte> bytes)
     {
-        if (value.IsEmpty || value.ContainsAnyExceptInRange((byte)'0', (byte)'9'))
+        const int Longest = 80;
+        return string.Create(Math.Min(bytes.Length, Longest), bytes, static (text, from) =>
         {
-            throw new HttpFaultException("Invalid header. Reason: Content-Length is no number.");
-        }
-
-        long length = 0;
-        foreach (byte digit in value)
-        {
-            length = Math.Min((length * 10) + (digit - '0'), int.MaxValue);
-        }
-
-        if (length > _maxBodyBytes)
-        {
-            throw new HttpFaultException($"Request payload with size {Encoding.ASCII.GetString(value)} is larger than the limit of {_maxBodyBytes} allowed by server.");
-        }
-
-        return (int)length;
+            for (int i = 0; i < text.Length; i++)
+            {
+                text[i] = from[i] is >= (byte)' ' and <= (byte)'~' and not ((byte)'"' or (byte)'\\') ? (char)from[i] : '?';
+            }
+        });
     }
 
     private void Consume(int count)
@@ -223,5 +239,5 @@ public sealed class HttpParser
         _length -= count;
     }
 
-    private sealed record Head(string Method, string Path, int ContentLength, bool KeepAlive, bool ExpectsContinue);
+    private sealed record Head(string Method, string Path, uint ContentLength, bool KeepAlive, bool ExpectsContinue);
 }

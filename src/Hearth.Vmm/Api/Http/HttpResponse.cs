@@ -17,7 +17,8 @@ internal static class HttpResponse
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>What a client hears that is one too many.</summary>
-    public static byte[] TooManyConnections { get; } = Build(503, "{ \"error\": \"Too many open connections\" }"u8, keepAlive: false);
+    public static byte[] TooManyConnections { get; } =
+        "HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\nContent-Length: 40\r\n\r\n{ \"error\": \"Too many open connections\" }"u8.ToArray();
 
     public static byte[] Continue { get; } = Build(100, default, keepAlive: true);
 
@@ -52,20 +53,17 @@ internal static class HttpResponse
 
     /// <summary>What HTTP forbids. The line break inside the string is Firecracker's, and makes it no JSON.</summary>
     public static byte[] FromFault(HttpFaultException fault) =>
-        Build(400, Encoding.UTF8.GetBytes($"{{ \"error\": \"{fault.Message}\nAll previous unanswered requests will be dropped.\" }}"), keepAlive: false);
+        Build(400, Encoding.UTF8.GetBytes($"{{ \"error\": \"{fault.Message}\nAll previous unanswered requests will be dropped.\" }}"), keepAlive: fault.IsRecoverable);
 
     private static byte[] Build(int status, ReadOnlySpan<byte> body, bool keepAlive, bool isDeprecated = false)
     {
         var head = new StringBuilder(160);
         head.Append(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} \r\n");
-        if (status != 100)
+        head.Append("Server: Firecracker API\r\nConnection: ").Append(keepAlive ? "keep-alive" : "close").Append("\r\n");
+        head.Append(isDeprecated ? "Deprecation: true\r\n" : string.Empty);
+        if (!body.IsEmpty)
         {
-            head.Append("Server: Firecracker API\r\nConnection: ").Append(keepAlive ? "keep-alive" : "close").Append("\r\n");
-            head.Append(isDeprecated ? "Deprecation: true\r\n" : string.Empty);
-            if (!body.IsEmpty)
-            {
-                head.Append(CultureInfo.InvariantCulture, $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n");
-            }
+            head.Append(CultureInfo.InvariantCulture, $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n");
         }
 
         head.Append("\r\n");
