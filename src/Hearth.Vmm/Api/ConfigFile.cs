@@ -17,37 +17,62 @@ public static class ConfigFile
     /// <exception cref="ConfigurationException">The file is unreadable, or a section is refused: says which and why.</exception>
     public static void Run(string path, VmmController controller)
     {
-        JsonBody sections = JsonBody.Parse(Read(path), [.. Known()]);
-        foreach (string required in new[] { "boot-source", "drives" })
+        foreach ((Endpoint endpoint, byte[] body) in Sections(Read(path)))
+        {
+            VmmAction action = Parse(endpoint.Section!, () => endpoint.Put(null, body)!);
+            Run(controller, action);
+        }
+
+        Run(controller, new ActionsEndpoint.StartInstance());
+    }
+
+    // In the order of the table, whatever the order in the file.
+    private static List<(Endpoint Endpoint, byte[] Body)> Sections(byte[] text)
+    {
+        var found = new List<(Endpoint, byte[])>();
+        JsonBody sections = Parse(null, () => JsonBody.Parse(text, [.. Known()]));
+        foreach (string required in new[] { "drives", "boot-source" })
         {
             if (!sections.Has(required))
             {
-                throw sections.Missing(required);
+                throw new ConfigurationException($"Invalid JSON: {sections.Missing(required).Problem}");
             }
         }
 
         foreach (Endpoint endpoint in RouteTable.Endpoints)
         {
-            if (endpoint.Section is not { } section || !sections.Has(section))
+            if (endpoint.Section is { } section && sections.Has(section))
             {
-                continue;
-            }
-
-            IEnumerable<byte[]> bodies = endpoint.SectionIsArray ? sections.OptionalArray(section) : [sections.OptionalObject(section)!];
-            foreach (byte[] body in bodies)
-            {
-                Run(controller, endpoint.Put(null, body)!, section);
+                Parse(section, () =>
+                {
+                    found.AddRange(endpoint.SectionIsArray
+                        ? sections.OptionalArray(section).Select(body => (endpoint, body))
+                        : [(endpoint, sections.OptionalObject(section)!)]);
+                    return found;
+                });
             }
         }
 
-        Run(controller, new ActionsEndpoint.StartInstance(), "start");
+        return found;
     }
 
-    private static void Run(VmmController controller, VmmAction action, string what)
+    private static T Parse<T>(string? section, Func<T> parse)
+    {
+        try
+        {
+            return parse();
+        }
+        catch (JsonBodyException wrong)
+        {
+            throw new ConfigurationException($"Invalid JSON: {(section is null ? string.Empty : $"{section}: ")}{wrong.Problem}");
+        }
+    }
+
+    private static void Run(VmmController controller, VmmAction action)
     {
         if (controller.Run(action) is VmmFault fault)
         {
-            throw new ConfigurationException($"{what}: {fault.Message}");
+            throw new ConfigurationException(fault.Message);
         }
     }
 

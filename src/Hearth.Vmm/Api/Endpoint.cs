@@ -32,6 +32,6 @@ public abstract class Endpoint
 
     public virtual VmmAction? Delete(string id) => null;
 
-    /// <summary>Writes the section's value; false if there is nothing to write.</summary>
+    /// <summary>Writes the section's value, if there is one; false leaves it <c>null</c>.</summary>
     public virtual bool WriteSection(Utf8JsonWriter json, VmResources resources) => false;
 }

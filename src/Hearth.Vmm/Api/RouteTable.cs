@@ -43,6 +43,7 @@ public static class RouteTable
 
     private static VmmAction Resolve(HttpRequest request)
     {
+        CheckBody(request);
         string path = request.Path.Trim('/');
         foreach (Endpoint endpoint in Endpoints)
         {
@@ -68,26 +69,38 @@ public static class RouteTable
         throw Unknown(request);
     }
 
-    private static VmmAction? Resolve(HttpRequest request, Endpoint endpoint, string? id)
+    // Before the path is looked at, as Firecracker does.
+    private static void CheckBody(HttpRequest request)
     {
-        switch (request.Method)
+        bool hasBody = request.Body.Length > 0;
+        string? problem = (request.Method, hasBody) switch
         {
-            case "GET":
-                return request.Body.Length > 0 ? throw new ApiException("GET request cannot have a body.") : endpoint.Get();
-            case "PUT":
-                return request.Body.Length == 0 ? throw new ApiException("Empty PUT request.") : endpoint.Put(id, request.Body);
-            case "PATCH":
-                return request.Body.Length == 0 ? throw new ApiException("Empty PATCH request.") : endpoint.Patch(id, request.Body);
-            default:
-                return id is null ? null : endpoint.Delete(id);
+            ("GET", true) => "GET request cannot have a body.",
+            ("PUT", false) => "Empty PUT request.",
+            ("PATCH", false) => "Empty PATCH request.",
+            ("DELETE", true) => "Empty Delete request.",
+            _ => null,
+        };
+        if (problem is not null)
+        {
+            throw new ApiException(problem);
         }
     }
+
+    private static VmmAction? Resolve(HttpRequest request, Endpoint endpoint, string? id) => request.Method switch
+    {
+        "GET" => endpoint.Get(),
+        "PUT" => endpoint.Put(id, request.Body),
+        "PATCH" => endpoint.Patch(id, request.Body),
+        _ => id is null ? null : endpoint.Delete(id),
+    };
 
     private static void CheckId(HttpRequest request, string id)
     {
         if (id.Length == 0)
         {
-            throw request.Path.EndsWith('/') ? new ApiException("The ID cannot be empty.") : Unknown(request);
+            // GET has no collections; what takes a body or deletes wants an id.
+            throw request.Method == "GET" ? Unknown(request) : new ApiException("The ID cannot be empty.");
         }
 
         if (!id.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))

@@ -32,8 +32,8 @@ internal sealed class BootSourceEndpoint : Endpoint
 
         json.WriteStartObject();
         json.WriteString("kernel_image_path", boot.KernelImagePath);
-        json.WriteOptionalString("initrd_path", boot.InitrdPath);
-        json.WriteOptionalString("boot_args", boot.BootArgs);
+        json.WriteString("initrd_path", boot.InitrdPath);
+        json.WriteString("boot_args", boot.BootArgs);
         json.WriteEndObject();
         return true;
     }
@@ -42,10 +42,10 @@ internal sealed class BootSourceEndpoint : Endpoint
     {
         public override VmmResponse RunPreboot(PrebootController preboot)
         {
-            HostFile.CheckReadable(Config.KernelImagePath, "The kernel file cannot be opened: ");
+            HostFile.CheckReadable(Config.KernelImagePath, "Boot source error: The kernel file cannot be opened: ");
             if (Config.InitrdPath is not null)
             {
-                HostFile.CheckReadable(Config.InitrdPath, "The initrd file cannot be opened due to invalid path or invalid permissions. ");
+                HostFile.CheckReadable(Config.InitrdPath, "Boot source error: The initrd file cannot be opened due to invalid path or invalid permissions. ");
             }
 
             // The line's own checks, now rather than at the start.

@@ -55,13 +55,14 @@ internal sealed class DrivesEndpoint : Endpoint
         {
             json.WriteStartObject();
             json.WriteString("drive_id", drive.DriveId);
-            json.WriteOptionalString("partuuid", drive.PartUuid);
+            json.WriteString("partuuid", drive.PartUuid);
             json.WriteBoolean("is_root_device", drive.IsRootDevice);
             json.WriteString("cache_type", drive.CacheType.ToString());
             json.WriteBoolean("is_read_only", drive.IsReadOnly);
             json.WriteString("path_on_host", drive.PathOnHost);
             RateLimiterJson.Write(json, "rate_limiter", drive.RateLimiter);
             json.WriteString("io_engine", drive.IoEngine.ToString());
+            json.WriteNull("socket");
             json.WriteEndObject();
         }
 
@@ -77,7 +78,7 @@ internal sealed class DrivesEndpoint : Endpoint
 
     private static void CheckFile(string path, bool isReadOnly)
     {
-        const string Prefix = "Unable to create the virtio block device: Virtio backend error: Error manipulating the backing file: ";
+        const string Prefix = "Drive config error: Unable to create the virtio block device: Virtio backend error: Error manipulating the backing file: ";
         if (isReadOnly)
         {
             HostFile.CheckReadable(path, Prefix);
@@ -94,7 +95,7 @@ internal sealed class DrivesEndpoint : Endpoint
         {
             if (Drive.IsRootDevice && preboot.Resources.Devices<DriveConfig>().Any(d => d.IsRootDevice && d.DriveId != Drive.DriveId))
             {
-                throw new ConfigurationException("A root block device already exists!");
+                throw new ConfigurationException("Drive config error: A root block device already exists!");
             }
 
             CheckFile(Drive.PathOnHost, Drive.IsReadOnly);
@@ -108,7 +109,8 @@ internal sealed class DrivesEndpoint : Endpoint
         public override VmmResponse RunRuntime(RuntimeController runtime)
         {
             DriveConfig drive = runtime.Resources.FindDevice<DriveConfig>(DriveId)
-                ?? throw new ConfigurationException($"There is no drive with the id {DriveId}.");
+                ?? throw new ConfigurationException(
+                    $"Drive config error: Unable to patch the block device: There is no drive with the id {DriveId}. Please verify the request arguments.");
             if (PathOnHost is not null)
             {
                 CheckFile(PathOnHost, drive.IsReadOnly);

@@ -19,14 +19,8 @@ internal sealed class MachineConfigEndpoint : Endpoint
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)
     {
         JsonBody json = JsonBody.Parse(body, s_fields);
-        foreach (string required in s_fields.AsSpan(0, 2))
-        {
-            if (!json.Has(required))
-            {
-                throw json.Missing(required);
-            }
-        }
-
+        _ = json.RequiredNumber("vcpu_count", byte.MaxValue, "u8");
+        _ = json.RequiredNumber("mem_size_mib", ulong.MaxValue, "usize");
         return new ConfigureMachine(Update.From(json), Replace: true);
     }
 
@@ -53,6 +47,17 @@ internal sealed class MachineConfigEndpoint : Endpoint
         json.WriteEndObject();
     }
 
+    // Source: Firecracker swagger CpuTemplate; V1N1 is for another architecture.
+    private enum CpuTemplateName
+    {
+        None,
+        C3,
+        T2,
+        T2S,
+        T2CL,
+        T2A,
+    }
+
     /// <summary>What a body says; null where it says nothing.</summary>
     private sealed record Update
     {
@@ -62,7 +67,7 @@ internal sealed class MachineConfigEndpoint : Endpoint
 
         public bool? Smt { get; init; }
 
-        public string? CpuTemplate { get; init; }
+        public CpuTemplateName? CpuTemplate { get; init; }
 
         public bool? TrackDirtyPages { get; init; }
 
@@ -71,9 +76,16 @@ internal sealed class MachineConfigEndpoint : Endpoint
         public static Update From(JsonBody json) => new()
         {
             VcpuCount = (byte?)json.OptionalNumber("vcpu_count", byte.MaxValue, "u8"),
-            MemSizeMib = json.OptionalNumber("mem_size_mib", uint.MaxValue, "usize"),
+            MemSizeMib = json.OptionalNumber("mem_size_mib", ulong.MaxValue, "usize"),
             Smt = json.OptionalBool("smt"),
-            CpuTemplate = json.OptionalString("cpu_template"),
+            CpuTemplate = json.OptionalWord<CpuTemplateName>(
+                "cpu_template",
+                ("C3", CpuTemplateName.C3),
+                ("T2", CpuTemplateName.T2),
+                ("T2S", CpuTemplateName.T2S),
+                ("T2CL", CpuTemplateName.T2CL),
+                ("T2A", CpuTemplateName.T2A),
+                ("None", CpuTemplateName.None)),
             TrackDirtyPages = json.OptionalBool("track_dirty_pages"),
             HugePages = json.OptionalWord<HugePages>(
                 "huge_pages",
@@ -84,7 +96,7 @@ internal sealed class MachineConfigEndpoint : Endpoint
 
         public MachineConfig Over(MachineConfig old)
         {
-            if (CpuTemplate is not (null or "None"))
+            if (CpuTemplate is not (null or CpuTemplateName.None))
             {
                 throw new ConfigurationException($"The CPU template {CpuTemplate} is not supported by hearth-vmm yet: leave cpu_template out.");
             }
@@ -127,7 +139,13 @@ internal sealed class MachineConfigEndpoint : Endpoint
         public override VmmResponse RunPreboot(PrebootController preboot)
         {
             preboot.Resources.Machine = Update.Over(Replace ? new MachineConfig() : preboot.Resources.Machine);
-            return VmmResponse.Empty;
+            if (Update.CpuTemplate is null)
+            {
+                return VmmResponse.Empty;
+            }
+
+            preboot.Resources.Log.Warning($"{(Replace ? "PUT" : "PATCH")} /machine-config: cpu_template field is deprecated.");
+            return new VmmEmpty { IsDeprecated = true };
         }
     }
 }

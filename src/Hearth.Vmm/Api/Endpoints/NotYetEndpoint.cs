@@ -10,10 +10,11 @@ internal sealed class NotYetEndpoint : Endpoint
 {
     private readonly string _what;
 
-    private NotYetEndpoint(string path, string what, bool hasId = false)
+    private NotYetEndpoint(string path, string what, bool hasId = false, string? section = null)
     {
         Path = path;
         HasId = hasId;
+        Section = section;
         _what = what;
     }
 
@@ -23,19 +24,24 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("balloon/hinting/start", "The balloon device"),
         new NotYetEndpoint("balloon/hinting/status", "The balloon device"),
         new NotYetEndpoint("balloon/hinting/stop", "The balloon device"),
-        new NotYetEndpoint("balloon", "The balloon device"),
-        new NotYetEndpoint("cpu-config", "Custom CPU configuration"),
-        new NotYetEndpoint("hotplug/memory", "Memory hot-plug"),
-        new NotYetEndpoint("metrics", "The metrics system"),
-        new NotYetEndpoint("pmem", "The pmem device", hasId: true),
+        new NotYetEndpoint("balloon", "The balloon device", section: "balloon"),
+        new NotYetEndpoint("cpu-config", "Custom CPU configuration", section: "cpu-config"),
+        new NotYetEndpoint("hotplug/memory", "Memory hot-plug", section: "memory-hotplug"),
+        new NotYetEndpoint("metrics", "The metrics system", section: "metrics"),
+        new NotYetEndpoint("pmem", "The pmem device", hasId: true, section: "pmem"),
         new NotYetEndpoint("snapshot/create", "Snapshots"),
         new NotYetEndpoint("snapshot/load", "Snapshots"),
-        new NotYetEndpoint("vsock", "The vsock device"),
+        new NotYetEndpoint("vsock", "The vsock device", section: "vsock"),
     ];
 
     public override string Path { get; }
 
     public override bool HasId { get; }
+
+    public override string? Section { get; }
+
+    // What has ids in its path is many.
+    public override bool SectionIsArray => HasId;
 
     public override VmmAction Get() => throw NotYet();
 

@@ -38,6 +38,7 @@ internal static class RateLimiterJson
     {
         if (limiter is null)
         {
+            json.WriteNull(name);
             return;
         }
 
@@ -51,6 +52,7 @@ internal static class RateLimiterJson
     {
         if (bucket is null)
         {
+            json.WriteNull(name);
             return;
         }
 
@@ -59,6 +61,10 @@ internal static class RateLimiterJson
         if (bucket.OneTimeBurst is { } burst)
         {
             json.WriteNumber("one_time_burst", burst);
+        }
+        else
+        {
+            json.WriteNull("one_time_burst");
         }
 
         json.WriteNumber("refill_time", bucket.RefillTime);

@@ -25,21 +25,30 @@ internal sealed class VmConfigEndpoint : Endpoint
             json.WriteStartObject();
             foreach (Endpoint endpoint in RouteTable.Endpoints)
             {
-                if (endpoint.Section is { } section && HasSection(endpoint))
+                if (endpoint.Section is not { } section)
                 {
-                    json.WritePropertyName(section);
-                    endpoint.WriteSection(json, Resources);
+                    continue;
+                }
+
+                // Clients look for each key, with null or an empty array where nothing was configured.
+                json.WritePropertyName(section);
+                if (endpoint.WriteSection(json, Resources))
+                {
+                    continue;
+                }
+
+                if (endpoint.SectionIsArray)
+                {
+                    json.WriteStartArray();
+                    json.WriteEndArray();
+                }
+                else
+                {
+                    json.WriteNullValue();
                 }
             }
 
             json.WriteEndObject();
-        }
-
-        // A property's name may only be written if a value follows.
-        private bool HasSection(Endpoint endpoint)
-        {
-            using var probe = new Utf8JsonWriter(Stream.Null);
-            return endpoint.WriteSection(probe, Resources);
         }
     }
 }
