@@ -29,6 +29,9 @@ public sealed class Logger : IDisposable
     /// <summary>How many lines were lost because nobody took them.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
+    /// <summary>Whether a line of this level would be written: ask before a message that costs something to make.</summary>
+    public bool IsEnabled(LogLevel level) => level <= _level;
+
     /// <exception cref="ConfigurationException">The log cannot be opened; the old one stays.</exception>
     public void Configure(LoggerConfig config)
     {
@@ -41,7 +44,7 @@ public sealed class Logger : IDisposable
             }
             catch (LinuxException e)
             {
-                throw new ConfigurationException($"Failed to open target file: {e.Message}");
+                throw new ConfigurationException($"Logger error: Failed to open target file: {e.Message}");
             }
         }
 
@@ -78,13 +81,13 @@ public sealed class Logger : IDisposable
 
     private void Write(LogLevel level, string message, string file, int line)
     {
-        if (level > _level)
+        if (!IsEnabled(level))
         {
             return;
         }
 
-        string origin = Path.GetFileNameWithoutExtension(file);
-        if (_module is not null && !origin.StartsWith(_module, StringComparison.OrdinalIgnoreCase))
+        string origin = Origin(file);
+        if (_module is not null && !origin.Replace('/', '.').StartsWith(_module, StringComparison.Ordinal))
         {
             return;
         }
@@ -95,7 +98,7 @@ public sealed class Logger : IDisposable
         text.Append(time).Append(" [").Append(_id).Append(':').Append(Thread.CurrentThread.Name ?? "main");
         if (_showLevel)
         {
-            text.Append(':').Append(level.ToString().ToUpperInvariant());
+            text.Append(':').Append(level == LogLevel.Warning ? "WARN" : level.ToString().ToUpperInvariant());
         }
 
         if (_showOrigin)
@@ -106,6 +109,12 @@ public sealed class Logger : IDisposable
         // One event, one line: what a guest or a client made us quote cannot begin another.
         text.Append("] ").Append(message.ReplaceLineEndings(" ")).Append('\n');
         byte[] bytes = Encoding.UTF8.GetBytes(text.ToString());
+        if (bytes.Length > LogTarget.MaxLineBytes)
+        {
+            Array.Resize(ref bytes, LogTarget.MaxLineBytes);
+            bytes[^1] = (byte)'\n';
+        }
+
         lock (_lock)
         {
             if (!_target.TryWrite(bytes))
@@ -113,5 +122,13 @@ public sealed class Logger : IDisposable
                 Interlocked.Increment(ref _lost);
             }
         }
+    }
+
+    /// <summary>The source file below <c>src/</c>: where the build machine kept it is nobody's business.</summary>
+    private static string Origin(string file)
+    {
+        const string Root = "/src/";
+        int start = file.LastIndexOf(Root, StringComparison.Ordinal);
+        return start < 0 ? Path.GetFileName(file) : file[(start + Root.Length)..];
     }
 }

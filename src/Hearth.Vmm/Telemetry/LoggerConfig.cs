@@ -25,7 +25,7 @@ public sealed record LoggerConfig
 
     public bool? ShowLogOrigin { get; init; }
 
-    /// <summary>Only what comes from this module, by the start of its name (<c>hearth_vmm::machine</c>).</summary>
+    /// <summary>Only what comes from this part of the source, by the start of its name (<c>Hearth.Vmm.Machines</c>).</summary>
     public string? Module { get; init; }
 
     /// <summary>Reads a level by its name, in any case, as Firecracker does.</summary>
@@ -38,6 +38,6 @@ public sealed record LoggerConfig
         "INFO" => LogLevel.Info,
         "DEBUG" => LogLevel.Debug,
         "TRACE" => LogLevel.Trace,
-        _ => throw new ConfigurationException($"unknown variant `{text}`, expected one of `Off`, `Error`, `Warning`, `Info`, `Debug`, `Trace`"),
+        _ => throw new ConfigurationException($"Invalid value for logger level: {text}. Possible values: [Off, Error, Warning, Info, Debug, Trace]"),
     };
 }

@@ -47,6 +47,7 @@ internal sealed record CommandLine
         ("show-log-origin", null, "Whether log lines say where they come from"),
         ("start-time-cpu-us", "US", "CPU time at the process's start"),
         ("start-time-us", "US", "Wall-clock time at the process's start"),
+        ("strict-firecracker", null, "Refuse what Firecracker itself does not have"),
         ("version", null, "Shows the version"),
     ];
 
@@ -84,23 +85,23 @@ internal sealed record CommandLine
     }
 
     /// <exception cref="ArgumentParsingException">An option is unknown, repeated, lacks its value, or has a bad one.</exception>
+    /// <exception cref="ConfigurationException">There is no such log level, which is a bad configuration to Firecracker.</exception>
     public static CommandLine Parse(ReadOnlySpan<string> arguments)
     {
-        Dictionary<string, string> given = Collect(arguments);
-        if (given.ContainsKey("help") || given.ContainsKey("version"))
+        // What follows a lone "--" is not for the monitor. Help and version are given whatever else is asked for.
+        int separator = arguments.IndexOf("--");
+        arguments = separator < 0 ? arguments : arguments[..separator];
+        bool help = arguments.Contains("--help") || arguments.Contains("-h");
+        if (help || arguments.Contains("--version"))
         {
-            return new CommandLine { Help = given.ContainsKey("help"), Version = given.ContainsKey("version") };
+            return new CommandLine { Help = help, Version = !help };
         }
 
+        Dictionary<string, string> given = Collect(arguments);
         bool noApi = given.ContainsKey("no-api");
         if (noApi && !given.ContainsKey("config-file"))
         {
-            throw new ArgumentParsingException("Argument '--no-api' requires '--config-file', but it wasn't found.");
-        }
-
-        if (noApi && given.ContainsKey("api-sock"))
-        {
-            throw new ArgumentParsingException("Argument '--api-sock' cannot be used together with argument '--no-api'.");
+            throw new ArgumentParsingException("Argument 'config-file' required, but not found.");
         }
 
         if (given.ContainsKey("enable-pci"))
@@ -127,12 +128,13 @@ internal sealed record CommandLine
                 Id = Id(given.GetValueOrDefault("id", "anonymous-instance")),
                 BootTimer = given.ContainsKey("boot-timer"),
                 NoSeccomp = given.ContainsKey("no-seccomp"),
+                StrictFirecracker = given.ContainsKey("strict-firecracker"),
                 MmdsSizeLimit = (int)(Number(given, "mmds-size-limit", int.MaxValue / 2) ?? maxPayloadBytes),
             },
             Logger = new LoggerConfig
             {
                 LogPath = given.GetValueOrDefault("log-path"),
-                Level = given.TryGetValue("level", out string? level) ? Level(level) : null,
+                Level = given.TryGetValue("level", out string? level) ? LoggerConfig.ParseLevel(level) : null,
                 ShowLevel = given.ContainsKey("show-level") ? true : null,
                 ShowLogOrigin = given.ContainsKey("show-log-origin") ? true : null,
                 Module = given.GetValueOrDefault("module"),
@@ -146,7 +148,7 @@ internal sealed record CommandLine
         for (int i = 0; i < arguments.Length; i++)
         {
             string argument = arguments[i];
-            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
+            if (!argument.StartsWith("--", StringComparison.Ordinal))
             {
                 throw new ArgumentParsingException($"Found argument '{argument}' which wasn't expected, or isn't valid in this context.");
             }
@@ -201,16 +203,4 @@ internal sealed record CommandLine
         id.Length is > 0 and <= MaxIdLength && id.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
             ? id
             : throw new ArgumentParsingException($"Invalid instance ID '{id}': it has 1 to {MaxIdLength} letters, digits and '-'.");
-
-    private static LogLevel Level(string text)
-    {
-        try
-        {
-            return LoggerConfig.ParseLevel(text);
-        }
-        catch (ConfigurationException e)
-        {
-            throw new ArgumentParsingException(e.Message);
-        }
-    }
 }

@@ -17,6 +17,10 @@ catch (ArgumentParsingException e)
 {
     return Fail(e.Message, ExitCode.ArgumentParsing);
 }
+catch (ConfigurationException e)
+{
+    return Fail(e.Message, ExitCode.BadConfiguration);
+}
 
 if (arguments.Help)
 {
@@ -39,6 +43,7 @@ ApiServer? server = null;
 try
 {
     log.Configure(arguments.Logger);
+    log.Info($"Running Firecracker v{ApiVersion.Firecracker} (hearth-vmm {ApiVersion.Hearth})");
     if (!arguments.NoApi)
     {
         server = Listen();
@@ -55,15 +60,21 @@ try
     }
 
     loop.Run();
+    string end = exit.Code == ExitCode.Ok ? "successfully" : "with error";
+    log.Info($"Firecracker exiting {end}. exit_code={(int)exit.Code}");
     return (int)exit.Code;
-}
-catch (StartUpException e)
-{
-    return Fail(e.Message, e.Code);
 }
 catch (HearthException e)
 {
-    return Fail(e.Message, ExitCode.GenericError);
+    ExitCode code = e is StartUpException start ? start.Code : ExitCode.GenericError;
+    // Standard error is told below: the log is for whoever reads a file.
+    if (arguments.Logger.LogPath is not null)
+    {
+        log.Error(e.Message);
+        log.Error($"Firecracker exiting with error. exit_code={(int)code}");
+    }
+
+    return Fail(e.Message, code);
 }
 finally
 {
@@ -75,7 +86,9 @@ ApiServer Listen()
 {
     try
     {
-        return new ApiServer(arguments.ApiSocket, loop, arguments.MaxPayloadBytes, request => RouteTable.Handle(request, controller.Run));
+        var listening = new ApiServer(arguments.ApiSocket, loop, arguments.MaxPayloadBytes, request => RequestLog.Handle(request, controller, log));
+        log.Info($"Listening on API socket (\"{arguments.ApiSocket}\").");
+        return listening;
     }
     catch (LinuxException e) when (e.Errno == Errno.EADDRINUSE)
     {
