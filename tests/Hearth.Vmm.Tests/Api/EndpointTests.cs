@@ -42,6 +42,15 @@ public sealed class EndpointTests : IDisposable
     }
 
     [Theory]
+    [InlineData("PUT", "/nothing", "", "Empty PUT request.")]
+    [InlineData("PATCH", "/nothing", "", "Empty PATCH request.")]
+    [InlineData("GET", "/nothing", "{}", "GET request cannot have a body.")]
+    [InlineData("DELETE", "/drives/a", "{}", "Empty Delete request.")]
+    [InlineData("PUT", "/drives", "{}", "The ID cannot be empty.")]
+    [InlineData("PATCH", "/drives", "{}", "The ID cannot be empty.")]
+    [InlineData("GET", "/drives", "", "Invalid request method and/or path: GET /drives.")]
+    [InlineData("PATCH", "/boot-source", "{}", "Invalid request method and/or path: PATCH /boot-source.")]
+    [InlineData("PATCH", "/logger", "{}", "Invalid request method and/or path: PATCH /logger.")]
     [InlineData("GET", "/nothing", "", "Invalid request method and/or path: GET /nothing.")]
     [InlineData("PUT", "/", "{}", "Invalid request method and/or path: PUT /.")]
     [InlineData("DELETE", "/machine-config", "", "Invalid request method and/or path: DELETE /machine-config.")]
@@ -70,6 +79,16 @@ public sealed class EndpointTests : IDisposable
     [InlineData("/machine-config", """{"vcpus":1}""", "unknown field `vcpus`, expected one of `vcpu_count`, `mem_size_mib`")]
     [InlineData("/machine-config", """{"vcpu_count":1,"vcpu_count":2,"mem_size_mib":128}""", "duplicate field `vcpu_count`")]
     [InlineData("/boot-source", """{"kernel_image_path":7}""", "invalid type: integer `7`, expected a string")]
+    [InlineData("/machine-config", """{"vcpu_count":1,"mem_size_mib":18446744073709551616}""", "invalid type: floating point `18446744073709551616`, expected usize")]
+    [InlineData("/machine-config", """{"vcpu_count":1e400,"mem_size_mib":1}""", "invalid type: floating point `1e400`, expected u8")]
+    [InlineData("/machine-config", """{"vcpu_count":null,"mem_size_mib":1}""", "invalid type: null, expected u8")]
+    [InlineData("/machine-config", """{"vcpu_count":1,"mem_size_mib":1,"cpu_template":"T3"}""", "unknown variant `T3`, expected one of `C3`, `T2`, `T2S`, `T2CL`, `T2A`, `None`")]
+    [InlineData("/mmds/config", """{"version":"foo","network_interfaces":["1"]}""", "unknown variant `foo`, expected `V1` or `V2` at line 1 column 16.")]
+    [InlineData("/boot-source", """{"kernel_image_path":"\ud800"}""", "lone leading surrogate in hex escape")]
+    [InlineData("/boot-source", """{"\ud800":1}""", "lone leading surrogate in hex escape")]
+    [InlineData("/drives/a", """{"drive_id":"a","path_on_host":"x","is_root_device":true,"rate_limiter":{"ops":{"\udc00":1} } }""", "lone leading surrogate in hex escape")]
+    [InlineData("/mmds/config", """{"network_interfaces":["\ud800"]}""", "lone leading surrogate in hex escape")]
+    [InlineData("/boot-source", "\"\\ud800\"", "lone leading surrogate in hex escape")]
     [InlineData("/boot-source", "[]", "invalid type: sequence, expected an object")]
     [InlineData("/boot-source", "{} {}", "trailing characters")]
     [InlineData("/boot-source", "{", "at line 1 column 1.")]
@@ -106,14 +125,14 @@ public sealed class EndpointTests : IDisposable
     {
         string missing = Path.Combine(_folder, "none");
         Assert.Equal(
-            $"The kernel file cannot be opened: No such file or directory (os error 2) {missing}",
+            $"Boot source error: The kernel file cannot be opened: No such file or directory (os error 2) {missing}",
             Fault("PUT", "/boot-source", $$"""{"kernel_image_path":"{{missing}}"}"""));
         Assert.StartsWith(
-            "The initrd file cannot be opened due to invalid path or invalid permissions. ",
+            "Boot source error: The initrd file cannot be opened due to invalid path or invalid permissions. ",
             Fault("PUT", "/boot-source", $$"""{"kernel_image_path":"{{Kernel}}","initrd_path":"{{missing}}"}"""),
             StringComparison.Ordinal);
         Assert.StartsWith(
-            "Unable to create the virtio block device: Virtio backend error: Error manipulating the backing file: No such file or directory (os error 2)",
+            "Drive config error: Unable to create the virtio block device: Virtio backend error: Error manipulating the backing file: No such file or directory (os error 2)",
             Fault("PUT", "/drives/a", $$"""{"drive_id":"a","path_on_host":"{{missing}}","is_root_device":false}"""),
             StringComparison.Ordinal);
     }
@@ -122,7 +141,7 @@ public sealed class EndpointTests : IDisposable
     public void A_second_root_drive_is_refused_and_the_same_one_may_be_given_again()
     {
         Done("PUT", "/drives/a", $$"""{"drive_id":"a","path_on_host":"{{Disk}}","is_root_device":true}""");
-        Assert.Equal("A root block device already exists!", Fault("PUT", "/drives/b", $$"""{"drive_id":"b","path_on_host":"{{Disk}}","is_root_device":true}"""));
+        Assert.Equal("Drive config error: A root block device already exists!", Fault("PUT", "/drives/b", $$"""{"drive_id":"b","path_on_host":"{{Disk}}","is_root_device":true}"""));
         Done("PUT", "/drives/a", $$"""{"drive_id":"a","path_on_host":"{{Disk}}","is_root_device":true,"is_read_only":true}""");
         using JsonDocument config = JsonDocument.Parse(Body("GET", "/vm/config"));
         JsonElement drive = Assert.Single(config.RootElement.GetProperty("drives").EnumerateArray());
@@ -172,7 +191,9 @@ public sealed class EndpointTests : IDisposable
         Done("PATCH", "/drives/a", $"{{\"drive_id\":\"a\",\"path_on_host\":\"{other}\",\"rate_limiter\":{{\"ops\":{{\"size\":9,\"refill_time\":100}}}}}}");
         Assert.Equal(["build", "ctrl-alt-del", $"update a {other} 9"], _machine.Calls);
         Assert.Contains(other, Body("GET", "/vm/config"), StringComparison.Ordinal);
-        Assert.Equal("There is no drive with the id b.", Fault("PATCH", "/drives/b", """{"drive_id":"b"}"""));
+        Assert.Equal(
+            "Drive config error: Unable to patch the block device: There is no drive with the id b. Please verify the request arguments.",
+            Fault("PATCH", "/drives/b", """{"drive_id":"b"}"""));
     }
 
     [Fact]
@@ -180,7 +201,7 @@ public sealed class EndpointTests : IDisposable
     {
         Done("PUT", "/entropy", "{}");
         Done("PUT", "/entropy", """{"rate_limiter":{"bandwidth":{"size":1000,"refill_time":100} } }""");
-        Assert.Contains("\"entropy\":{\"rate_limiter\":{\"bandwidth\":{\"size\":1000,\"refill_time\":100}}}", Body("GET", "/vm/config"), StringComparison.Ordinal);
+        Assert.Contains("\"entropy\":{\"rate_limiter\":{\"bandwidth\":{\"size\":1000,\"one_time_burst\":null,\"refill_time\":100},\"ops\":null}}", Body("GET", "/vm/config"), StringComparison.Ordinal);
         Start();
         Assert.Equal("The requested operation is not supported after starting the microVM.", Fault("PUT", "/entropy", "{}"));
     }
@@ -195,9 +216,65 @@ public sealed class EndpointTests : IDisposable
     }
 
     [Fact]
+    public void The_whole_configuration_has_every_key_with_null_for_what_is_not_there()
+    {
+        Done("PUT", "/boot-source", $$"""{"kernel_image_path":"{{Kernel}}"}""");
+        Done("PUT", "/drives/a", $$"""{"drive_id":"a","path_on_host":"{{Disk}}","is_root_device":true}""");
+        using JsonDocument given = JsonDocument.Parse(Body("GET", "/vm/config"));
+        using JsonDocument expected = JsonDocument.Parse($$"""
+            {
+              "boot-source": {"kernel_image_path": "{{Kernel}}", "initrd_path": null, "boot_args": null},
+              "drives": [{
+                "drive_id": "a", "partuuid": null, "is_root_device": true, "cache_type": "Unsafe", "is_read_only": false,
+                "path_on_host": "{{Disk}}", "rate_limiter": null, "io_engine": "Sync", "socket": null
+              }],
+              "machine-config": {"vcpu_count": 1, "mem_size_mib": 128, "smt": false, "track_dirty_pages": false, "huge_pages": "None"},
+              "cpu-config": null, "balloon": null, "vsock": null, "logger": null, "metrics": null, "mmds-config": null,
+              "entropy": null, "memory-hotplug": null, "network-interfaces": [], "pmem": []
+            }
+            """);
+        foreach (JsonProperty section in expected.RootElement.EnumerateObject())
+        {
+            Assert.True(JsonElement.DeepEquals(section.Value, given.RootElement.GetProperty(section.Name)), section.Name);
+        }
+    }
+
+    [Theory]
+    [InlineData("PUT", """{"vcpu_count":2,"mem_size_mib":256,"cpu_template":"None"}""")]
+    [InlineData("PATCH", """{"cpu_template":"None"}""")]
+    public void A_cpu_template_is_answered_as_deprecated(string method, string body) =>
+        Assert.True(Assert.IsType<VmmEmpty>(Run(method, "/machine-config", body)).IsDeprecated);
+
+    [Fact]
+    public void A_cpu_template_that_changes_the_guest_is_refused_for_now() => Assert.Contains(
+        "T2S is not supported by hearth-vmm yet",
+        Fault("PUT", "/machine-config", """{"vcpu_count":2,"mem_size_mib":256,"cpu_template":"T2S"}"""),
+        StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(new byte[] { 0xff })]
+    [InlineData(new byte[] { (byte)'{', (byte)'"', 0xff, (byte)'"', (byte)':', (byte)'1', (byte)'}' })]
+    [InlineData(new byte[] { (byte)'{', (byte)'"', 0xc3, (byte)'"', (byte)':', (byte)'1', (byte)'}' })]
+    public void Bytes_that_are_no_text_are_refused(byte[] body)
+    {
+        VmmResponse response = RouteTable.Handle(new HttpRequest("PUT", "/boot-source", body, true), _controller.Run);
+        Assert.Contains("invalid unicode code point", Assert.IsType<VmmFault>(response).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_path_with_a_nul_does_not_open_the_file_before_it() => Assert.Contains(
+        "Invalid argument (os error 22)",
+        Fault("PUT", "/boot-source", $$"""{"kernel_image_path":"{{Kernel}}\u0000.bin"}"""),
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void Memory_that_no_host_has_is_taken_and_refused_at_the_start_only() =>
+        Done("PATCH", "/machine-config", """{"mem_size_mib":18446744073709551615}""");
+
+    [Fact]
     public void No_body_makes_an_endpoint_throw()
     {
-        Gen<string> value = OneOf("1", "-1", "\"x\"", "true", "null", "{}", "[]", "[{}]", "1e99", "\"\\u0000\"", "18446744073709551616", "nul", "");
+        Gen<string> value = OneOf("1", "-1", "\"x\"", "true", "null", "{}", "[]", "[{}]", "1e99", "1e400", "\"\\u0000\"", "\"\\ud800\"", "[\"\\udfff\"]", "\"Paused\"", "\"\u00e9\"", "18446744073709551616", "nul", "");
         Gen<string> name = OneOf("vcpu_count", "mem_size_mib", "drive_id", "path_on_host", "rate_limiter", "kernel_image_path", "boot_args", "state", "action_type", "level", "log_path", "\\u0041", "");
         Gen<string> path = OneOf("/machine-config", "/drives/x", "/boot-source", "/vm", "/logger", "/serial", "/actions", "/drives/x/y", "//", "/vm/config");
         Gen<string> method = OneOf("GET", "PUT", "PATCH", "DELETE");

@@ -55,20 +55,62 @@ public class HttpParserTests
     }
 
     [Theory]
-    [InlineData("POST / HTTP/1.1\r\n\r\n", "Invalid HTTP Method")]
-    [InlineData("GET / HTTP/2\r\n\r\n", "Unsupported HTTP version")]
+    [InlineData("POST / HTTP/1.1\r\n\r\n", "Invalid HTTP Method: Unsupported HTTP method.")]
+    [InlineData("GET / HTTP/2\r\n\r\n", "Invalid HTTP Version: Unsupported HTTP version")]
     [InlineData("GET noslash HTTP/1.1\r\n\r\n", "Invalid URI")]
-    [InlineData("GET /\r\n\r\n", "Invalid HTTP request line")]
-    [InlineData("PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "Content-Length is no number")]
+    [InlineData("GET /\r\n\r\n", "Invalid request.")]
+    [InlineData("PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "Invalid header. Reason: Invalid value. Key:Content-Length; Value: -1")]
     [InlineData("PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "differ")]
-    [InlineData("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding is not supported")]
-    [InlineData("PUT / HTTP/1.1\r\nno colon\r\n\r\n", "Invalid header")]
+    [InlineData("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "Unsupported value. Key:Transfer-Encoding; Value: chunked")]
+    [InlineData("PUT / HTTP/1.1\r\nno \"colon\r\n\r\n", "Invalid header. Reason: Header is incorrectly formatted. Key: no ?colon")]
     [InlineData("PUT / HTTP/1.1\r\nContent-Length: 51201\r\n\r\n", "Request payload with size 51201 is larger than the limit of 51200 allowed by server.")]
-    [InlineData("PUT / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", "is larger than the limit of 51200")]
+    [InlineData("PUT / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", "Invalid header. Reason: Invalid value. Key:Content-Length;")]
     public void What_http_forbids_is_named(string text, string expected)
     {
         HttpFaultException fault = Assert.Throws<HttpFaultException>(() => ReadAll([Encoding.ASCII.GetBytes(text)]));
         Assert.Contains(expected, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_body_too_large_is_passed_over_in_any_split_and_the_next_request_is_read()
+    {
+        byte[] stream = [.. "PUT /mmds HTTP/1.1\r\nContent-Length : 60000\r\n\r\n"u8, .. new byte[60_000], .. "GET /version HTTP/1.1\r\n\r\n"u8];
+        Gen.Int[1, 30_000].Sample(size =>
+        {
+            var parser = new HttpParser(MaxBody);
+            var seen = new List<string>();
+            for (int at = 0; at < stream.Length; at += size)
+            {
+                parser.Append(stream.AsSpan(at, Math.Min(size, stream.Length - at)));
+                for (bool more = true; more;)
+                {
+                    try
+                    {
+                        HttpRequest? request = parser.TryRead();
+                        more = request is not null;
+                        if (request is not null)
+                        {
+                            seen.Add(request.Path);
+                        }
+                    }
+                    catch (HttpFaultException fault)
+                    {
+                        Assert.True(fault.IsRecoverable);
+                        seen.Add(fault.Message);
+                    }
+                }
+            }
+
+            Assert.Equal(["Request payload with size 60000 is larger than the limit of 51200 allowed by server.", "/version"], seen);
+        }, iter: 200);
+    }
+
+    [Fact]
+    public void A_body_too_large_that_waits_for_a_word_ends_the_connection()
+    {
+        var parser = new HttpParser(MaxBody);
+        parser.Append("PUT /mmds HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 60000\r\n\r\n"u8);
+        Assert.False(Assert.Throws<HttpFaultException>(parser.TryRead).IsRecoverable);
     }
 
     [Fact]

@@ -84,9 +84,9 @@ public sealed class MonitorProgramTests : IDisposable
 
         using (Socket eleventh = Connect())
         {
-            string answer = ReceiveUntil(eleventh, "}");
-            Assert.StartsWith("HTTP/1.1 503 ", answer, StringComparison.Ordinal);
-            Assert.EndsWith("{ \"error\": \"Too many open connections\" }", answer, StringComparison.Ordinal);
+            Assert.Equal(
+                "HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\nContent-Length: 40\r\n\r\n{ \"error\": \"Too many open connections\" }",
+                ReceiveUntil(eleventh, "}"));
         }
 
         clients[3].Send("GET / HTTP/1.1\r\n\r\n"u8);
@@ -103,6 +103,60 @@ public sealed class MonitorProgramTests : IDisposable
         }
         while (!last.Contains("1.17.0", StringComparison.Ordinal) && clock.Elapsed < s_deadline);
         Assert.Contains("1.17.0", last, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Curl_sees_the_payload_limit_byte_by_byte()
+    {
+        Listen("--http-api-max-payload-size", "250");
+        string answer = Curl("-i", "-X", "PUT", "http://localhost/mmds/config", "-H", "Content-Length: 260", "-H", "Accept: application/json", "-d", "some body");
+        Assert.Equal(
+            "HTTP/1.1 400 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nContent-Length: 145\r\n\r\n"
+            + "{ \"error\": \"Request payload with size 260 is larger than the limit of 250 allowed by server.\nAll previous unanswered requests will be dropped.\" }",
+            answer);
+    }
+
+    [Fact]
+    public void A_body_far_too_large_is_refused_and_its_connection_lives_on()
+    {
+        Listen();
+        using Socket client = Connect();
+        client.Send([.. "PUT /mmds HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n"u8, .. new byte[3_000_000], .. "GET /version HTTP/1.1\r\n\r\n"u8]);
+        string answers = ReceiveUntil(client, "1.17.0");
+        Assert.Contains("Request payload with size 3000000 is larger", answers, StringComparison.Ordinal);
+        Assert.Contains("firecracker_version", answers, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void More_answers_than_are_kept_at_once_all_arrive()
+    {
+        Listen();
+        string document = "{\"a\":\"" + new string('x', 50_000) + "\"}";
+        using Socket client = Connect();
+        client.Send(Encoding.ASCII.GetBytes($"PUT /mmds HTTP/1.1\r\nContent-Length: {document.Length}\r\n\r\n{document}"));
+        ReceiveUntil(client, "204");
+        const int Count = 150;
+        client.Send(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /mmds HTTP/1.1\r\n\r\n", Count))));
+        long total = 0;
+        byte[] buffer = new byte[1 << 20];
+        while (total < (long)Count * document.Length)
+        {
+            int count = client.Receive(buffer);
+            Assert.NotEqual(0, count);
+            total += count;
+        }
+    }
+
+    [Theory]
+    [InlineData("{\"kernel_image_path\":\"\\ud800\"}")]
+    [InlineData("{\"\u00ff\":1}")]
+    public void Strings_that_are_no_text_do_not_end_the_monitor(string body)
+    {
+        Listen();
+        using Socket client = Connect();
+        client.Send([.. Encoding.ASCII.GetBytes($"PUT /boot-source HTTP/1.1\r\nContent-Length: {body.Length}\r\n\r\n"), .. Encoding.Latin1.GetBytes(body)]);
+        Assert.StartsWith("HTTP/1.1 400 ", ReceiveUntil(client, "}"), StringComparison.Ordinal);
+        Assert.Contains("Not started", Curl("http://localhost/"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -145,10 +199,15 @@ public sealed class MonitorProgramTests : IDisposable
     [Theory]
     [InlineData(153, "Found argument 'bogus' which wasn't expected", "--bogus")]
     [InlineData(153, "requires a value", "--api-sock")]
-    [InlineData(153, "requires '--config-file'", "--no-api")]
+    [InlineData(153, "Argument 'config-file' required, but not found.", "--no-api")]
+    [InlineData(152, "Unable to open or read", "--no-api", "--api-sock", "/nonexistent/s", "--config-file", "/nonexistent")]
+    [InlineData(153, "'--enable-pci' is not supported by hearth-vmm yet", "--enable-pci")]
+    [InlineData(0, "Firecracker v1.17.0", "--bogus", "--version")]
+    [InlineData(0, "--strict-firecracker", "-h", "--bogus")]
+    [InlineData(0, "Options:", "--version", "--help")]
     [InlineData(153, "Invalid instance ID", "--id", "a_b")]
     [InlineData(153, "was provided more than once", "--id", "a", "--id", "b")]
-    [InlineData(153, "unknown variant", "--level", "loud")]
+    [InlineData(152, "Invalid value for logger level: loud", "--level", "loud")]
     [InlineData(153, "takes a whole number", "--http-api-max-payload-size", "x")]
     [InlineData(152, "Unable to open or read from the configuration file", "--no-api", "--config-file", "/nonexistent")]
     [InlineData(0, "Firecracker v1.17.0", "--version")]
@@ -163,10 +222,16 @@ public sealed class MonitorProgramTests : IDisposable
     [Theory]
     [InlineData("{", "line 1")]
     [InlineData("""{"drives":[]}""", "missing field `boot-source`")]
-    [InlineData("""{"boot-source":{"kernel_image_path":"/nonexistent"},"drives":[]}""", "boot-source: The kernel file cannot be opened")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/nonexistent"},"drives":[]}""", "failed: Boot source error: The kernel file cannot be opened")]
     [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"toaster":{}}""", "unknown field `toaster`")]
-    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"machine-config":{"vcpu_count":0,"mem_size_mib":1}}""", "machine-config: Machine config error")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"machine-config":{"vcpu_count":0,"mem_size_mib":1}}""", "failed: Machine config error")]
     [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"machine-config":{"vcpu_count":1,"mem_size_mib":99999999}}""", "more than the")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null","boot_args":null,"initrd_path":null},"drives":[],"machine-config":{"vcpu_count":1,"mem_size_mib":99999999},"cpu-config":null,"balloon":null,"network-interfaces":[],"vsock":null,"logger":null,"metrics":null,"mmds-config":null,"entropy":null,"pmem":[],"memory-hotplug":null}""", "more than the")]
+    [InlineData("""{"boot-source":[],"drives":[]}""", "Invalid JSON: boot-source: invalid type: sequence, expected a map")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":{} }""", "Invalid JSON: drives: invalid type: map, expected a sequence")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[7]}""", "Invalid JSON: drives: ")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"balloon":{}}""", "failed: The balloon device (/balloon) is not supported by hearth-vmm yet")]
+    [InlineData("""{"boot-source":{"kernel_image_path":"/dev/null"},"drives":[],"machine-config":{"mem_size_mib":1}}""", "Configuration for VMM from one single json failed: Invalid JSON: machine-config: missing field `vcpu_count` at line 1 column 18")]
     public void A_bad_config_file_ends_with_152_and_says_why(string text, string expected)
     {
         string path = Path.Combine(_folder, "vm.json");
@@ -180,20 +245,61 @@ public sealed class MonitorProgramTests : IDisposable
     public void The_log_goes_where_it_is_told()
     {
         string log = Path.Combine(_folder, "log");
-        Listen("--log-path", log, "--level", "Debug", "--show-level");
+        Listen("--log-path", log, "--show-level", "--show-log-origin", "--id", "vm-1");
         Assert.Contains("fault_message", Curl("-X", "PUT", "http://localhost/logger", "-d", """{"log_path":"/nonexistent/x"}"""), StringComparison.Ordinal);
-        Assert.True(File.Exists(log));
+        string[] lines = File.ReadAllLines(log);
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9} \[vm-1:main:INFO:[^\]]+\.cs:\d+\] Running Firecracker v1\.17\.0", lines[0]);
+        Assert.Contains(lines, line => line.EndsWith("""The API server received a Put request on "/logger" with body "{\"log_path\":\"/nonexistent/x\"}".""", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.Contains(":ERROR:", StringComparison.Ordinal) && line.Contains("Received Error. Status code: 400 Bad Request.", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_log_filtered_by_module_and_level_has_nothing_else()
+    {
+        string log = Path.Combine(_folder, "log");
+        Listen("--log-path", log, "--module", "Hearth.Vmm.Api");
+        Curl("http://localhost/");
+        Assert.All(File.ReadAllLines(log), line => Assert.Contains("reque", line, StringComparison.Ordinal));
+        Assert.NotEmpty(File.ReadAllLines(log));
+        Curl("-X", "PUT", "http://localhost/logger", "-d", """{"level":"Off"}""");
+        int before = File.ReadAllLines(log).Length;
+        Curl("http://localhost/");
+        Assert.Equal(before, File.ReadAllLines(log).Length);
+    }
+
+    [Fact]
+    public void A_socket_in_use_is_said_in_the_log_too()
+    {
+        string log = Path.Combine(_folder, "log");
+        Listen();
+        Run("--api-sock", SocketPath, "--log-path", log);
+        Assert.Contains($"Failed to open the API socket at: {SocketPath}. Check that it is not already used.", File.ReadAllText(log), StringComparison.Ordinal);
     }
 
     private void Listen(params string[] arguments)
     {
         Process process = StartMonitor(["--api-sock", SocketPath, .. arguments]);
         var clock = Stopwatch.StartNew();
-        while (!File.Exists(SocketPath))
+        while (!IsListening())
         {
             Assert.False(process.HasExited, "the monitor ended");
             Assert.True(clock.Elapsed < s_deadline, "no API socket");
             Thread.Yield();
+        }
+    }
+
+    // The socket's file is there a moment before it takes clients.
+    private bool IsListening()
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(SocketPath));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
         }
     }
 
