@@ -10,7 +10,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 suite=bookworm
 packages=(
   iproute2 containerd runc crun conmon podman containernetworking-plugins iptables nftables
-  qemu-system-x86 fio iperf3 strace curl docker-registry skopeo umoci
+  qemu-system-x86 fio iperf3 iputils-ping strace curl docker-registry skopeo umoci
   kmod procps e2fsprogs socat jq util-linux ca-certificates bsdextrautils busybox-static
   # What NativeAOT programs and .NET tests load.
   libstdc++6 libicu72 zlib1g libssl3

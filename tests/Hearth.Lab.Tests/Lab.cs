@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Hearth.Images.Initrds;
 
 namespace Hearth.Lab.Tests;
@@ -40,14 +41,17 @@ internal static class Lab
     /// <summary>
     /// Writes an initrd whose init mounts the usual, runs <paramref name="script"/> with busybox, and powers off by a reset.
     /// </summary>
-    public static string WriteInitrd(string folder, string script)
+    /// <param name="folder">Where it goes.</param>
+    /// <param name="script">Lines of shell.</param>
+    /// <param name="programs">Programs of the lab's Debian that the script needs besides; their libraries come along.</param>
+    public static string WriteInitrd(string folder, string script, params string[] programs)
     {
         string init =
             $"""
             #!/bin/busybox sh
             /bin/busybox --install -s /bin
-            export PATH=/bin
-            mkdir -p /proc /sys /dev /mnt
+            export PATH=/bin:/usr/bin
+            mkdir -p /proc /sys /dev /mnt /tmp
             mount -t proc proc /proc
             mount -t sysfs sys /sys
             mount -t devtmpfs dev /dev
@@ -57,11 +61,26 @@ internal static class Lab
             reboot -f
             """;
         string path = Path.Combine(folder, "initrd");
-        using FileStream file = File.Create(path);
-        using var archive = new CpioWriter(file);
+        using FileStream stream = File.Create(path);
+        using var archive = new CpioWriter(stream);
         archive.AddFile("bin/busybox", File.ReadAllBytes("/bin/busybox"), 0x1ed);
+        foreach (string file in programs.SelectMany(WithLibraries).Distinct())
+        {
+            archive.AddFile(file[1..], File.ReadAllBytes(file), 0x1ed);
+        }
+
         archive.AddFile("init", System.Text.Encoding.UTF8.GetBytes(init.ReplaceLineEndings("\n")), 0x1ed);
         return path;
+    }
+
+    // ldd's lines name a library after "=>", or the loader at their beginning.
+    private static IEnumerable<string> WithLibraries(string program)
+    {
+        using Process ldd = Process.Start(new ProcessStartInfo("ldd", [program]) { RedirectStandardOutput = true })!;
+        string output = ldd.StandardOutput.ReadToEnd();
+        ldd.WaitForExit();
+        Assert.True(ldd.ExitCode == 0, $"ldd {program}: {output}");
+        return output.Split([' ', '\n', '\t']).Where(word => word.StartsWith('/')).Append(program);
     }
 
     private static string Required(string variable)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Hearth.Lab.Tests;
 
@@ -9,15 +10,16 @@ namespace Hearth.Lab.Tests;
 public sealed class NetTests : IDisposable
 {
     private const string Tap = "hearthtap0";
+    private const string SecondTap = "hearthtap1";
     private const int Bytes = 4 << 20;
 
-    private bool _made;
+    private readonly List<string> _taps = [];
 
     public void Dispose()
     {
-        if (_made)
+        foreach (string tap in _taps)
         {
-            Ip("link", "del", Tap);
+            Ip("link", "del", tap);
         }
 
         GC.SuppressFinalize(this);
@@ -28,10 +30,7 @@ public sealed class NetTests : IDisposable
     {
         using var monitor = new MonitorProcess();
         string kernel = Lab.BuiltKernel;
-        Ip("tuntap", "add", "dev", Tap, "mode", "tap");
-        _made = true;
-        Ip("addr", "add", "172.31.0.1/24", "dev", Tap);
-        Ip("link", "set", Tap, "up");
+        MakeTap(Tap, "172.31.0.1/24");
         using TcpListener sink = Listen(out int sinkPort);
         using TcpListener source = Listen(out int sourcePort);
         string initrd = Lab.WriteInitrd(
@@ -63,6 +62,58 @@ public sealed class NetTests : IDisposable
         }
 
         Assert.Equal(0, monitor.AwaitExit());
+    }
+
+    [Fact]
+    public void Two_interfaces_take_jumbo_frames_and_only_the_chosen_one_reaches_the_metadata()
+    {
+        using var monitor = new MonitorProcess();
+        string kernel = Lab.BuiltKernel;
+        MakeTap(Tap, "172.31.0.1/24");
+        MakeTap(SecondTap, "172.31.1.1/24");
+        Ip("link", "set", Tap, "mtu", "9000");
+        // Without -M do the frame would be fragmented and prove nothing.
+        string initrd = Lab.WriteInitrd(
+            monitor.Folder,
+            """
+            ip addr add 172.31.0.2/24 dev eth0; ip link set eth0 up
+            ip addr add 172.31.1.2/24 dev eth1; ip link set eth1 up
+            echo MTU=$(cat /sys/class/net/eth0/mtu)/$(cat /sys/class/net/eth1/mtu)
+            ping -c 1 -M do -s 8972 172.31.0.1 && echo JUMBO-OK
+            ping -c 1 172.31.1.1 && echo SECOND-OK
+            ip route add 169.254.169.254 dev eth1
+            curl -s -m 3 http://169.254.169.254/ || echo OTHER-INTERFACE=$?
+            ip route change 169.254.169.254 dev eth0
+            curl -s -o /dev/null -w 'NO-TOKEN=%{http_code}\n' http://169.254.169.254/name
+            TOKEN=$(curl -s -X PUT -H 'X-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+            curl -s -H "X-metadata-token: $TOKEN" -H 'Accept: application/json' -w '\n' http://169.254.169.254/a
+            curl -s -H "X-metadata-token: $TOKEN" http://169.254.169.254/long | sha256sum
+            """,
+            "/usr/bin/curl",
+            "/usr/bin/ping");
+        string text = new('x', 40_000);
+        monitor.PutBootSource(kernel, initrd, "console=ttyS0 reboot=k panic=1 quiet");
+        monitor.Put("/network-interfaces/eth0", $$"""{"iface_id": "eth0", "host_dev_name": "{{Tap}}", "guest_mac": "06:00:ac:1f:00:02", "mtu": 9000}""");
+        monitor.Put("/network-interfaces/eth1", $$"""{"iface_id": "eth1", "host_dev_name": "{{SecondTap}}"}""");
+        monitor.Put("/mmds/config", """{"version": "V2", "network_interfaces": ["eth0"]}""");
+        monitor.Put("/mmds", $$"""{"a": {"b": 1}, "name": "n", "long": "{{text}}"}""");
+        monitor.Start();
+        monitor.Await("MTU=9000/1500");
+        monitor.Await("JUMBO-OK");
+        monitor.Await("SECOND-OK");
+        monitor.Await("OTHER-INTERFACE=(7|28)");
+        monitor.Await("NO-TOKEN=401");
+        monitor.Await("""\{"b":1\}""");
+        monitor.Await(Sum(Encoding.ASCII.GetBytes(text)));
+        Assert.Equal(0, monitor.AwaitExit());
+    }
+
+    private void MakeTap(string name, string address)
+    {
+        Ip("tuntap", "add", "dev", name, "mode", "tap");
+        _taps.Add(name);
+        Ip("addr", "add", address, "dev", name);
+        Ip("link", "set", name, "up");
     }
 
     private static TcpListener Listen(out int port)

@@ -3,7 +3,7 @@ using Hearth.Virtio.Net;
 namespace Hearth.Vmm.Configuration;
 
 /// <summary>A virtio-net device on a TAP interface. Source: Firecracker swagger NetworkInterface.</summary>
-public sealed record NetworkInterfaceConfig : INetworkInterfaceConfig
+public sealed record NetworkInterfaceConfig : IDeviceConfig
 {
     public required string IfaceId { get; init; }
 

@@ -3,6 +3,7 @@ using Hearth.Virtio.Block;
 using Hearth.Virtio.Net;
 using Hearth.Virtio.Rng;
 using Hearth.Vmm.Configuration;
+using Hearth.Vmm.Mmds;
 using Limiting = Hearth.Virtio.RateLimiting;
 
 namespace Hearth.Vmm.Devices;
@@ -106,7 +107,12 @@ public static class DeviceCatalog
                 Mtu = nic.Mtu,
                 RxRateLimiter = Limits(nic.RxRateLimiter),
                 TxRateLimiter = Limits(nic.TxRateLimiter),
-            });
+            })
+            {
+                Interceptor = resources.Mmds is { } mmds && mmds.NetworkInterfaces.Contains(nic.IfaceId)
+                    ? new MmdsNeighbour(new MmdsNetworkStack(resources.Metadata, mmds.EffectiveAddress))
+                    : null,
+            };
         }
     }
 

@@ -24,6 +24,7 @@ public sealed class MmdsNetworkStack
     private const ulong LocalMac = 0x0601_2345_6701;
 
     private const ushort HttpPort = 80;
+    private const int EtherTypeOffset = 12;
     private const int SmallestRoom = 256;
 
     private readonly uint _address;
@@ -56,6 +57,27 @@ public sealed class MmdsNetworkStack
     /// </summary>
     public long NextDeadlineMs => _listener.NextDeadlineMs;
 
+    /// <summary>
+    /// Whether a frame is for the service: it asks for its address, or has it as its destination. The address decides before
+    /// anything else is known to be right: a broken packet must not get out either.
+    /// </summary>
+    /// <param name="start">The frame, or at least its first 42 bytes.</param>
+    public bool IsAddressed(ReadOnlySpan<byte> start)
+    {
+        if (start.Length < FrameWriter.EthernetHeaderBytes)
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> packet = start[FrameWriter.EthernetHeaderBytes..];
+        return BinaryPrimitives.ReadUInt16BigEndian(start[EtherTypeOffset..]) switch
+        {
+            FrameWriter.EtherTypeArp => packet.Length >= FrameWriter.ArpBytes && BinaryPrimitives.ReadUInt32BigEndian(packet[24..]) == _address,
+            FrameWriter.EtherTypeIpv4 => packet.Length >= FrameWriter.Ipv4HeaderBytes && BinaryPrimitives.ReadUInt32BigEndian(packet[16..]) == _address,
+            _ => false,
+        };
+    }
+
     /// <summary>Takes a frame that the guest sends, if it is for the service.</summary>
     /// <param name="frame">From the Ethernet header on.</param>
     /// <param name="nowMs">Monotonic time.</param>
@@ -71,32 +93,23 @@ public sealed class MmdsNetworkStack
             return false;
         }
 
-        ReadOnlySpan<byte> packet = frame[FrameWriter.EthernetHeaderBytes..];
-        switch (BinaryPrimitives.ReadUInt16BigEndian(frame[12..]))
+        if (!IsAddressed(frame))
         {
-            case FrameWriter.EtherTypeArp:
-                // Whoever asks for the address is answered here, and nobody else shall hear of it.
-                if (packet.Length < FrameWriter.ArpBytes || BinaryPrimitives.ReadUInt32BigEndian(packet[24..]) != _address)
-                {
-                    return false;
-                }
-
-                _metrics.RxAccepted.Increment();
-                ConsumeArp(packet);
-                return true;
-            case FrameWriter.EtherTypeIpv4:
-                // The address decides, before anything else is known to be right: a broken packet must not get out either.
-                if (packet.Length < FrameWriter.Ipv4HeaderBytes || BinaryPrimitives.ReadUInt32BigEndian(packet[16..]) != _address)
-                {
-                    return false;
-                }
-
-                _metrics.RxAccepted.Increment();
-                ConsumeIpv4(FrameWriter.ReadMac(frame[6..]), packet, nowMs, checksumDeferred);
-                return true;
-            default:
-                return false;
+            return false;
         }
+
+        _metrics.RxAccepted.Increment();
+        ReadOnlySpan<byte> packet = frame[FrameWriter.EthernetHeaderBytes..];
+        if (BinaryPrimitives.ReadUInt16BigEndian(frame[EtherTypeOffset..]) == FrameWriter.EtherTypeArp)
+        {
+            ConsumeArp(packet);
+        }
+        else
+        {
+            ConsumeIpv4(FrameWriter.ReadMac(frame[6..]), packet, nowMs, checksumDeferred);
+        }
+
+        return true;
     }
 
     /// <summary>Makes the next frame for the guest, if there is one.</summary>

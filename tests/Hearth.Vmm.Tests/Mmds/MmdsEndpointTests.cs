@@ -17,7 +17,7 @@ public sealed class MmdsEndpointTests : IDisposable
     public MmdsEndpointTests()
     {
         _resources = new VmResources(new InstanceOptions { MmdsSizeLimit = 64 }, _log);
-        _resources.PutDevice(new FakeInterface("eth0"));
+        _resources.PutDevice(new NetworkInterfaceConfig { IfaceId = "eth0", HostDevName = "tap0" });
         _resources.BootSource = new BootSourceConfig { KernelImagePath = "/none" };
         _controller = new VmmController(new PrebootController(_resources, new FakeBuilder()));
     }
@@ -149,8 +149,6 @@ public sealed class MmdsEndpointTests : IDisposable
         var request = new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), KeepAlive: true);
         return Encoding.UTF8.GetString(HttpResponse.From(RouteTable.Handle(request, _controller.Run), keepAlive: true));
     }
-
-    private sealed record FakeInterface(string Id) : INetworkInterfaceConfig;
 
     private sealed class FakeBuilder : IMachineBuilder
     {

@@ -67,7 +67,7 @@ internal sealed class MmdsConfigEndpoint : Endpoint
         public override VmmResponse RunPreboot(PrebootController preboot)
         {
             VmResources resources = preboot.Resources;
-            Config.Validate(name => resources.FindDevice<INetworkInterfaceConfig>(name) is not null);
+            Config.Validate(name => resources.FindDevice<NetworkInterfaceConfig>(name) is not null);
             resources.Mmds = Config;
             resources.Metadata.Configure(Config);
             return new VmmEmpty { IsDeprecated = Config.Version == MmdsVersion.V1 };
