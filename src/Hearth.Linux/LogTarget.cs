@@ -35,5 +35,18 @@ public sealed class LogTarget : IDisposable
         return Polling.WriteWithoutBlocking(_fd, line) == line.Length;
     }
 
+    /// <summary>Writes of <paramref name="text"/> what fits now; gives how many bytes that were.</summary>
+    public int WriteSome(ReadOnlySpan<byte> text)
+    {
+        int done = 0;
+        int count;
+        while (done < text.Length && (count = Polling.WriteWithoutBlocking(_fd, text[done..])) > 0)
+        {
+            done += count;
+        }
+
+        return done;
+    }
+
     public void Dispose() => _fd.Dispose();
 }

@@ -1,3 +1,4 @@
+using Hearth.Platform.Telemetry;
 using Hearth.Virtio.Transport;
 
 namespace Hearth.Virtio;
@@ -24,6 +25,9 @@ public abstract class VirtioDevice : IDisposable
 
     /// <summary>The largest size of each queue: powers of two, at most <see cref="Queues.Virtqueue.MaxSegments"/>. Constant.</summary>
     public abstract ReadOnlySpan<ushort> MaxQueueSizes { get; }
+
+    /// <summary>What it counts.</summary>
+    public abstract MetricGroup Metrics { get; }
 
     /// <summary>Guards everything that the transport, the event loop and the API thread share of this device.</summary>
     public Lock Gate { get; } = new();

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace Hearth.Lab.Tests;
 
@@ -79,7 +80,7 @@ public sealed class NetTests : IDisposable
             ip addr add 172.31.0.2/24 dev eth0; ip link set eth0 up
             ip addr add 172.31.1.2/24 dev eth1; ip link set eth1 up
             echo MTU=$(cat /sys/class/net/eth0/mtu)/$(cat /sys/class/net/eth1/mtu)
-            ping -c 1 -M do -s 8972 172.31.0.1 && echo JUMBO-OK
+            /usr/bin/ping -c 1 -M do -s 8972 172.31.0.1 && echo JUMBO-OK
             ping -c 1 172.31.1.1 && echo SECOND-OK
             ip route add 169.254.169.254 dev eth1
             curl -s -m 3 http://169.254.169.254/ || echo OTHER-INTERFACE=$?
@@ -88,24 +89,64 @@ public sealed class NetTests : IDisposable
             TOKEN=$(curl -s -X PUT -H 'X-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
             curl -s -H "X-metadata-token: $TOKEN" -H 'Accept: application/json' -w '\n' http://169.254.169.254/a
             curl -s -H "X-metadata-token: $TOKEN" http://169.254.169.254/long | sha256sum
+            for way in '' -R; do iperf3 -c 172.31.0.1 -t 2 $way >/tmp/out 2>&1 && grep -E '(sender|receiver)' /tmp/out && echo IPERF$way-OK || cat /tmp/out; done
+            read line
             """,
+            "/usr/bin/iperf3",
             "/usr/bin/curl",
             "/usr/bin/ping");
         string text = new('x', 40_000);
+        string metrics = Path.Combine(monitor.Folder, "metrics");
         monitor.PutBootSource(kernel, initrd, "console=ttyS0 reboot=k panic=1 quiet");
+        monitor.Put("/metrics", $$"""{"metrics_path": "{{metrics}}"}""");
         monitor.Put("/network-interfaces/eth0", $$"""{"iface_id": "eth0", "host_dev_name": "{{Tap}}", "guest_mac": "06:00:ac:1f:00:02", "mtu": 9000}""");
         monitor.Put("/network-interfaces/eth1", $$"""{"iface_id": "eth1", "host_dev_name": "{{SecondTap}}"}""");
         monitor.Put("/mmds/config", """{"version": "V2", "network_interfaces": ["eth0"]}""");
         monitor.Put("/mmds", $$"""{"a": {"b": 1}, "name": "n", "long": "{{text}}"}""");
-        monitor.Start();
+        using Process iperf = Process.Start(new ProcessStartInfo("iperf3", ["-s", "-B", "172.31.0.1"]) { RedirectStandardOutput = true })!;
+        try
+        {
+            monitor.Start();
+            Judge(monitor, metrics, Sum(Encoding.ASCII.GetBytes(text)));
+        }
+        finally
+        {
+            iperf.Kill();
+            iperf.WaitForExit();
+        }
+
+        Assert.Equal(0, monitor.AwaitExit());
+    }
+
+    private static void Judge(MonitorProcess monitor, string metrics, string longSum)
+    {
         monitor.Await("MTU=9000/1500");
         monitor.Await("JUMBO-OK");
         monitor.Await("SECOND-OK");
         monitor.Await("OTHER-INTERFACE=(7|28)");
         monitor.Await("NO-TOKEN=401");
         monitor.Await("""\{"b":1\}""");
-        monitor.Await(Sum(Encoding.ASCII.GetBytes(text)));
-        Assert.Equal(0, monitor.AwaitExit());
+        monitor.Await(longSum);
+        monitor.Await("IPERF-OK");
+        monitor.Await("IPERF-R-OK");
+        monitor.Put("/actions", """{"action_type": "FlushMetrics"}""");
+        CheckMetrics(JsonNode.Parse(Assert.Single(File.ReadAllLines(metrics)))!);
+        monitor.Type(string.Empty);
+    }
+
+    // What the guest did is what was counted: iperf3 moved megabytes on the first interface, ping little on the second.
+    private static void CheckMetrics(JsonNode line)
+    {
+        JsonNode first = line["net_eth0"]!, second = line["net_eth1"]!;
+        Assert.InRange((long)first["tx_bytes_count"]!, 1 << 20, long.MaxValue);
+        Assert.InRange((long)first["rx_bytes_count"]!, 1 << 20, long.MaxValue);
+        Assert.InRange((long)second["rx_packets_count"]!, 1, 100);
+        Assert.Equal((long)line["net"]!["tx_bytes_count"]!, (long)first["tx_bytes_count"]! + (long)second["tx_bytes_count"]!);
+        Assert.Equal(1, (long)line["mmds"]!["rx_no_token"]!);
+        Assert.InRange((long)line["mmds"]!["tx_bytes"]!, 40_000, 100_000);
+        Assert.InRange((long)line["vcpu"]!["exit_io_out"]!, 1, long.MaxValue);
+        Assert.InRange((long)line["uart"]!["write_count"]!, 1, long.MaxValue);
+        Assert.Equal(0, (long)line["logger"]!["missed_log_count"]!);
     }
 
     private void MakeTap(string name, string address)

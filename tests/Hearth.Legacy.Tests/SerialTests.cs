@@ -287,7 +287,7 @@ public sealed class SerialTests
         Assert.Equal(1, _driver.Port.Metrics.FlushCount.Value);
         Assert.Equal(
             ["error_count", "flush_count", "missed_read_count", "missed_write_count", "read_count", "write_count"],
-            _driver.Port.Metrics.Counters.Select(counter => counter.Name));
+            _driver.Port.Metrics.Metrics.Select(metric => metric.Name));
     }
 
     [Fact]

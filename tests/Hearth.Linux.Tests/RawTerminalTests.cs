@@ -84,11 +84,14 @@ public sealed partial class RawTerminalTests
 
     private static Process StartChild(PseudoTerminal terminal, string end, bool waitForRaw)
     {
-        var start = new ProcessStartInfo("/bin/sh")
+        // Whoever runs the tests in the background may have left SIGINT and SIGQUIT ignored.
+        var start = new ProcessStartInfo("/usr/bin/env")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        start.ArgumentList.Add("--default-signal");
+        start.ArgumentList.Add("sh");
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add("exec \"$0\" <\"$1\"");
         start.ArgumentList.Add(Environment.ProcessPath!);

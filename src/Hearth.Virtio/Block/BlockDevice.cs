@@ -64,7 +64,7 @@ public sealed partial class BlockDevice : VirtioDevice, ISnapshottable<BlockStat
 
     public override ReadOnlySpan<ushort> MaxQueueSizes => s_queueSizes;
 
-    public BlockMetrics Metrics { get; } = new();
+    public override BlockMetrics Metrics { get; } = new();
 
     public bool IsReadOnly => _config.IsReadOnly;
 

@@ -71,7 +71,7 @@ public sealed partial class NetDevice : VirtioDevice, ISnapshottable<NetState>
 
     public override ReadOnlySpan<ushort> MaxQueueSizes => s_queueSizes;
 
-    public NetMetrics Metrics { get; } = new();
+    public override NetMetrics Metrics { get; } = new();
 
     /// <summary>A neighbour inside the monitor; null for none. Set before the guest runs.</summary>
     public INetInterceptor? Interceptor { get; init; }

@@ -38,7 +38,7 @@ public sealed unsafe class RngDevice : VirtioDevice, ISnapshottable<RngState>
 
     public override ReadOnlySpan<ushort> MaxQueueSizes => s_queueSizes;
 
-    public RngMetrics Metrics { get; } = new();
+    public override RngMetrics Metrics { get; } = new();
 
     /// <summary>The device has no configuration space.</summary>
     public override void ReadConfig(uint offset, Span<byte> destination) => destination.Clear();

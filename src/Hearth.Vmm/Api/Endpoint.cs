@@ -22,6 +22,9 @@ public abstract class Endpoint
     /// <summary>Whether the section is an array of bodies.</summary>
     public virtual bool SectionIsArray => false;
 
+    /// <summary>Firecracker's name for this resource in the metrics of requests: <c>drive</c>; null if it has none.</summary>
+    public virtual string? MetricName => null;
+
     public virtual VmmAction? Get() => null;
 
     /// <param name="id">From the path; null in the config file, where the body's own counts.</param>

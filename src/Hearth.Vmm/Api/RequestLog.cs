@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Api.Http;
+using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Telemetry;
 
 namespace Hearth.Vmm.Api;
@@ -13,14 +14,15 @@ public static class RequestLog
     private const int MaxBodyShown = 1024;
 
     /// <summary>Answers one request by <see cref="RouteTable"/>.</summary>
-    public static VmmResponse Handle(HttpRequest request, VmmController controller, Logger log)
+    public static VmmResponse Handle(HttpRequest request, VmmController controller, VmResources resources)
     {
+        Logger log = resources.Log;
         if (log.IsEnabled(LogLevel.Info))
         {
             log.Info($"The API server received a {Describe(request)}.");
         }
 
-        VmmResponse response = RouteTable.Handle(request, controller.Run);
+        VmmResponse response = RouteTable.Handle(request, controller.Run, resources.Metrics);
         switch (response)
         {
             case VmmFault fault:

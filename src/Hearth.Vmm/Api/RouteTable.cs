@@ -2,6 +2,7 @@ using Hearth.Linux;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Api.Endpoints;
 using Hearth.Vmm.Api.Http;
+using Hearth.Vmm.Telemetry.Metrics;
 
 namespace Hearth.Vmm.Api;
 
@@ -12,6 +13,7 @@ public static class RouteTable
     public static IReadOnlyList<Endpoint> Endpoints { get; } =
     [
         new LoggerEndpoint(),
+        new MetricsEndpoint(),
         new InstanceInfoEndpoint(),
         new VersionEndpoint(),
         new MachineConfigEndpoint(),
@@ -28,42 +30,62 @@ public static class RouteTable
         .. NotYetEndpoint.All,
     ];
 
-    /// <summary>Turns a request into its action and runs it by <paramref name="run"/>.</summary>
-    public static VmmResponse Handle(HttpRequest request, Func<VmmAction, VmmResponse> run)
+    /// <summary>Turns a request into its action, runs it by <paramref name="run"/> and counts it.</summary>
+    public static VmmResponse Handle(HttpRequest request, Func<VmmAction, VmmResponse> run, MonitorMetrics metrics)
     {
+        Endpoint? endpoint = null;
+        VmmResponse response;
         try
         {
-            return run(Resolve(request));
+            CheckBody(request);
+            (endpoint, string? id) = Find(request);
+            response = run(Resolve(request, endpoint, id) ?? throw Unknown(request));
         }
         catch (HearthException e)
         {
-            return new VmmFault(e.Message);
+            response = new VmmFault(e.Message);
+        }
+
+        Count(metrics, request.Method, endpoint, response);
+        return response;
+    }
+
+    private static void Count(MonitorMetrics metrics, string method, Endpoint? endpoint, VmmResponse response)
+    {
+        if (response.IsDeprecated)
+        {
+            metrics.DeprecatedApi.HttpApiCalls.Increment();
+        }
+
+        ApiMetrics? counters = method switch
+        {
+            "GET" => metrics.Get,
+            "PUT" => metrics.Put,
+            "PATCH" => metrics.Patch,
+            _ => null,
+        };
+        if (endpoint?.MetricName is { } resource)
+        {
+            counters?.Count(resource, failed: response is VmmFault);
         }
     }
 
-    private static VmmAction Resolve(HttpRequest request)
+    private static (Endpoint Endpoint, string? Id) Find(HttpRequest request)
     {
-        CheckBody(request);
         string path = request.Path.Trim('/');
         foreach (Endpoint endpoint in Endpoints)
         {
-            string? id = null;
-            if (endpoint.HasId)
+            if (endpoint.HasId && (path == endpoint.Path || path.StartsWith(endpoint.Path + "/", StringComparison.Ordinal)))
             {
-                if (path != endpoint.Path && !path.StartsWith(endpoint.Path + "/", StringComparison.Ordinal))
-                {
-                    continue;
-                }
-
-                id = path.Length > endpoint.Path.Length ? path[(endpoint.Path.Length + 1)..] : string.Empty;
+                string id = path.Length > endpoint.Path.Length ? path[(endpoint.Path.Length + 1)..] : string.Empty;
                 CheckId(request, id);
-            }
-            else if (path != endpoint.Path)
-            {
-                continue;
+                return (endpoint, id);
             }
 
-            return Resolve(request, endpoint, id) ?? throw Unknown(request);
+            if (!endpoint.HasId && path == endpoint.Path)
+            {
+                return (endpoint, null);
+            }
         }
 
         throw Unknown(request);

@@ -1,5 +1,6 @@
 using Hearth.Vmm.Mmds;
 using Hearth.Vmm.Telemetry;
+using Hearth.Vmm.Telemetry.Metrics;
 
 namespace Hearth.Vmm.Configuration;
 
@@ -16,6 +17,7 @@ public sealed class VmResources
         Options = options;
         Log = log;
         Metadata = new MmdsService(options.MmdsSizeLimit);
+        Metrics = new MonitorMetrics(options.Id, log.Metrics, Metadata.Metrics);
     }
 
     public InstanceOptions Options { get; }
@@ -32,6 +34,9 @@ public sealed class VmResources
 
     /// <summary>The monitor's log, which exists before any configuration.</summary>
     public Logger Log { get; }
+
+    /// <summary>The metrics file, which is not there before PUT <c>/metrics</c>.</summary>
+    public MonitorMetrics Metrics { get; }
 
     /// <summary>The metadata service; no guest reaches it before <see cref="Mmds"/> is set.</summary>
     public MmdsService Metadata { get; }

@@ -1,9 +1,11 @@
+using Hearth.Platform.Telemetry;
 using Hearth.Virtio;
 using Hearth.Virtio.Block;
 using Hearth.Virtio.Net;
 using Hearth.Virtio.Rng;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Mmds;
+using Hearth.Vmm.Telemetry.Metrics;
 using Limiting = Hearth.Virtio.RateLimiting;
 
 namespace Hearth.Vmm.Devices;
@@ -17,9 +19,9 @@ public static class DeviceCatalog
     // In the order the guest finds them.
     private static readonly DeviceKind[] s_kinds =
     [
-        new(Drives, RootArguments),
-        new(NetworkInterfaces, static _ => []),
-        new(Entropy, static _ => []),
+        new(Drives, RootArguments, new BlockMetrics(), HasIds: true),
+        new(NetworkInterfaces, static _ => [], new NetMetrics(), HasIds: true),
+        new(Entropy, static _ => [], new RngMetrics()),
     ];
 
     private delegate IEnumerable<VirtioDevice> Factory(VmResources resources);
@@ -47,6 +49,17 @@ public static class DeviceCatalog
             {
                 yield return argument;
             }
+        }
+    }
+
+    /// <summary>What the devices of each kind count, also of kinds that the machine has none of.</summary>
+    public static IEnumerable<DeviceMetrics> Metrics(MmioDevices devices)
+    {
+        foreach (DeviceKind kind in s_kinds)
+        {
+            yield return new DeviceMetrics(
+                kind.Total,
+                [.. devices.All.Where(d => d.Metrics.GetType() == kind.Total.GetType()).Select(d => (kind.HasIds ? d.Id : null, d.Metrics))]);
         }
     }
 
@@ -135,5 +148,9 @@ public static class DeviceCatalog
     private static Limiting.TokenBucketConfig? Bucket(TokenBucketConfig? config) =>
         config is null ? null : new Limiting.TokenBucketConfig(config.Size, config.OneTimeBurst ?? 0, config.RefillTime);
 
-    private sealed record DeviceKind(Factory Create, Arguments Arguments);
+    /// <param name="Create">Makes the configured devices.</param>
+    /// <param name="Arguments">What the kernel must be told about them.</param>
+    /// <param name="Total">An empty group of the kind's metrics.</param>
+    /// <param name="HasIds">Whether there may be several, told apart by what the user calls them.</param>
+    private sealed record DeviceKind(Factory Create, Arguments Arguments, MetricGroup Total, bool HasIds = false);
 }

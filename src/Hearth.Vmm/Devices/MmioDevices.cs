@@ -29,6 +29,9 @@ public sealed class MmioDevices : IDisposable
         _loop = loop;
     }
 
+    /// <summary>In the order they were attached.</summary>
+    public IEnumerable<VirtioDevice> All => _attachments.Select(a => a.Device);
+
     /// <summary>Where each device is, for the ACPI tables and the kernel command line.</summary>
     public IEnumerable<VirtioMmioSlot> Slots => _attachments.Select(a => a.Slot);
 

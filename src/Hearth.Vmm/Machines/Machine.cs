@@ -5,6 +5,7 @@ using Hearth.Platform.Memory;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Devices;
+using Hearth.Vmm.Telemetry.Metrics;
 using Hearth.Vmm.Vcpus;
 
 namespace Hearth.Vmm.Machines;
@@ -19,18 +20,19 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
 
     private readonly ProcessExit _exit;
     private readonly Action<string> _log;
+    private readonly MonitorMetrics _metrics;
     private readonly List<VcpuThread> _vcpus = [];
     private readonly Thread _loopThread;
-    private long _unclaimedAccesses;
     private bool _ended;
     private bool _disposed;
 
-    internal Machine(KvmVm vm, GuestMemory memory, ProcessExit exit, Action<string> log)
+    internal Machine(KvmVm vm, GuestMemory memory, ProcessExit exit, MonitorMetrics metrics, Action<string> log)
     {
         Vm = vm;
         Memory = memory;
         _exit = exit;
         _log = log;
+        _metrics = metrics;
         Loop = new EventLoop();
         Devices = new MmioDevices(vm, memory, Mmio, Loop);
         _loopThread = new Thread(RunLoop, LoopStackBytes) { Name = "devices", IsBackground = true };
@@ -51,9 +53,6 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
     internal MmioDevices Devices { get; }
 
     internal LegacyDevices? Legacy { get; set; }
-
-    /// <summary>How often a guest touched an address that nobody owns. Thread: any.</summary>
-    public long UnclaimedAccesses => Interlocked.Read(ref _unclaimedAccesses);
 
     public void Pause()
     {
@@ -144,10 +143,10 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
         _exit.Request(exit == MachineExit.GuestStopped ? ExitCode.Ok : ExitCode.GenericError);
     }
 
-    void IVcpuOwner.OnUnclaimedAccess(ulong address, bool isPort, bool isWrite) => Interlocked.Increment(ref _unclaimedAccesses);
+    void IVcpuOwner.OnUnclaimedAccess(ulong address, bool isPort, bool isWrite) => _metrics.Hearth.UnclaimedAccesses.Increment();
 
     /// <summary>Adds a vCPU that is set up; <see cref="Start"/> starts it.</summary>
-    internal void AddVcpu(KvmVcpu vcpu) => _vcpus.Add(new VcpuThread(vcpu, Ports, Mmio, this));
+    internal void AddVcpu(KvmVcpu vcpu) => _vcpus.Add(new VcpuThread(vcpu, Ports, Mmio, this, _metrics.Vcpu));
 
     /// <summary>Starts the event loop and the vCPUs, then lets the guest run.</summary>
     internal void Start()

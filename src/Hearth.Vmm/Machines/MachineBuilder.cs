@@ -53,11 +53,12 @@ public sealed class MachineBuilder : IMachineBuilder
             LoadedKernel kernel = KernelLoader.LoadKernel(memory, boot.KernelImagePath);
             LoadedInitrd? initrd = boot.InitrdPath is null ? null : KernelLoader.LoadInitrd(memory, boot.InitrdPath, kernel);
             vm = CreateVm(kvm, memory);
-            machine = new Machine(vm, memory, _exit, _log);
+            machine = new Machine(vm, memory, _exit, resources.Metrics, _log);
             AddDevices(machine, resources, requested);
             TellKernel(machine, resources, kernel, initrd);
             AddVcpus(machine, kvm, config, kernel);
             machine.Start();
+            resources.Metrics.AddMachine([machine.Legacy!.Keyboard.Metrics, machine.Legacy.Serial.Metrics], () => DeviceCatalog.Metrics(machine.Devices));
             return machine;
         }
         catch

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Hearth.Linux;
 using Hearth.Vmm.Configuration;
+using Hearth.Vmm.Telemetry.Metrics;
 
 namespace Hearth.Vmm.Telemetry;
 
@@ -21,13 +22,12 @@ public sealed class Logger : IDisposable
     private bool _showLevel;
     private bool _showOrigin;
     private string? _module;
-    private long _lost;
 
     /// <param name="id">The microVM's id.</param>
     public Logger(string id) => _id = id;
 
-    /// <summary>How many lines were lost because nobody took them.</summary>
-    public long Lost => Interlocked.Read(ref _lost);
+    /// <summary>What was lost because nobody took it.</summary>
+    public LoggerMetrics Metrics { get; } = new();
 
     /// <summary>Whether a line of this level would be written: ask before a message that costs something to make.</summary>
     public bool IsEnabled(LogLevel level) => level <= _level;
@@ -119,7 +119,7 @@ public sealed class Logger : IDisposable
         {
             if (!_target.TryWrite(bytes))
             {
-                Interlocked.Increment(ref _lost);
+                Metrics.MissedLogCount.Increment();
             }
         }
     }

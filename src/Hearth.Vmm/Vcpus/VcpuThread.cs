@@ -1,6 +1,7 @@
 using Hearth.Kvm;
 using Hearth.Linux;
 using Hearth.Platform.Bus;
+using Hearth.Vmm.Telemetry.Metrics;
 
 namespace Hearth.Vmm.Vcpus;
 
@@ -22,6 +23,7 @@ public sealed class VcpuThread : IDisposable
     private readonly AddressBus _ports;
     private readonly AddressBus _mmio;
     private readonly IVcpuOwner _owner;
+    private readonly VcpuMetrics _metrics;
     private readonly Thread _thread;
     private volatile int _threadId;
     private Request _request = Request.Pause;
@@ -31,12 +33,14 @@ public sealed class VcpuThread : IDisposable
     /// <param name="ports">The guest's I/O ports.</param>
     /// <param name="mmio">The guest's memory-mapped devices.</param>
     /// <param name="owner">Hears when the guest is over.</param>
-    public VcpuThread(KvmVcpu vcpu, AddressBus ports, AddressBus mmio, IVcpuOwner owner)
+    /// <param name="metrics">Counts the exits; shared by all vCPUs.</param>
+    public VcpuThread(KvmVcpu vcpu, AddressBus ports, AddressBus mmio, IVcpuOwner owner, VcpuMetrics metrics)
     {
         _vcpu = vcpu;
         _ports = ports;
         _mmio = mmio;
         _owner = owner;
+        _metrics = metrics;
         _thread = new Thread(Loop, StackBytes) { Name = $"vcpu{vcpu.Id}", IsBackground = true };
         ThreadKick.Install();
     }
@@ -200,6 +204,7 @@ public sealed class VcpuThread : IDisposable
                     _owner.OnMachineExit(MachineExit.GuestStopped, "the guest asked for a shutdown or reset");
                     return false;
                 default:
+                    _metrics.Failures.Increment();
                     _owner.OnMachineExit(MachineExit.HostFailure, $"vCPU {_vcpu.Id}: {_vcpu.DescribeFailure(exit)}");
                     return false;
             }
@@ -208,6 +213,7 @@ public sealed class VcpuThread : IDisposable
 
     private void HandlePort(PortAccess access)
     {
+        (access.IsWrite ? _metrics.ExitIoOut : _metrics.ExitIoIn).Increment();
         // One item for plain instructions; string instructions bring several for the same port.
         for (int done = 0; done < access.Data.Length; done += access.Size)
         {
@@ -222,6 +228,7 @@ public sealed class VcpuThread : IDisposable
 
     private void HandleMmio(MmioAccess access)
     {
+        (access.IsWrite ? _metrics.ExitMmioWrite : _metrics.ExitMmioRead).Increment();
         bool claimed = access.IsWrite ? _mmio.Write(access.Address, access.Data) : _mmio.Read(access.Address, access.Data);
         if (!claimed)
         {

@@ -38,6 +38,7 @@ internal sealed record CommandLine
         ("level", "LEVEL", "Log level: Off, Error, Warning, Info, Debug, Trace [default: Info]"),
         ("log-path", "PATH", "Path to a file or FIFO for the log [default: standard error]"),
         ("metadata", "PATH", "Path to a file with the metadata to start with, in JSON"),
+        ("metrics-path", "PATH", "Path to a file or FIFO for the metrics"),
         ("mmds-size-limit", "BYTES", "The most the metadata may take [default: as --http-api-max-payload-size]"),
         ("module", "NAME", "Only log what comes from this module"),
         ("no-api", null, "Run without the API; needs --config-file"),
@@ -53,7 +54,7 @@ internal sealed record CommandLine
 
     // What Firecracker has and Hearth does not yet.
     private static readonly string[] s_notYet =
-        ["describe-snapshot", "metrics-path", "seccomp-filter", "snapshot-version"];
+        ["describe-snapshot", "seccomp-filter", "snapshot-version"];
 
     public bool Help { get; init; }
 
@@ -66,6 +67,17 @@ internal sealed record CommandLine
     public string? ConfigFile { get; init; }
 
     public string? Metadata { get; init; }
+
+    public string? MetricsPath { get; init; }
+
+    /// <summary>When the process was started, by the monotonic clock.</summary>
+    public ulong? StartTimeUs { get; init; }
+
+    /// <summary>How much CPU the process had used when it was started.</summary>
+    public ulong? StartTimeCpuUs { get; init; }
+
+    /// <summary>How much its parent had used for it.</summary>
+    public ulong ParentCpuTimeUs { get; init; }
 
     public int MaxPayloadBytes { get; init; } = DefaultPayloadBytes;
 
@@ -109,12 +121,6 @@ internal sealed record CommandLine
             throw new ArgumentParsingException("'--enable-pci' is not supported by hearth-vmm yet: leave it out for virtio over MMIO.");
         }
 
-        // Only their form is checked: what they measure is measured by the boot timer.
-        foreach (string time in new[] { "start-time-us", "start-time-cpu-us", "parent-cpu-time-us" })
-        {
-            _ = Number(given, time, ulong.MaxValue);
-        }
-
         ulong maxPayloadBytes = Number(given, "http-api-max-payload-size", int.MaxValue / 2) ?? DefaultPayloadBytes;
         return new CommandLine
         {
@@ -122,6 +128,10 @@ internal sealed record CommandLine
             NoApi = noApi,
             ConfigFile = given.GetValueOrDefault("config-file"),
             Metadata = given.GetValueOrDefault("metadata"),
+            StartTimeUs = Number(given, "start-time-us", long.MaxValue),
+            StartTimeCpuUs = Number(given, "start-time-cpu-us", long.MaxValue),
+            ParentCpuTimeUs = Number(given, "parent-cpu-time-us", long.MaxValue) ?? 0,
+            MetricsPath = given.GetValueOrDefault("metrics-path"),
             MaxPayloadBytes = (int)maxPayloadBytes,
             Instance = new InstanceOptions
             {

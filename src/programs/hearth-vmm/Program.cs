@@ -1,3 +1,4 @@
+using Hearth.Legacy;
 using Hearth.Linux;
 using Hearth.Programs.Vmm;
 using Hearth.Vmm;
@@ -7,6 +8,7 @@ using Hearth.Vmm.Api.Http;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Machines;
 using Hearth.Vmm.Telemetry;
+using Hearth.Vmm.Telemetry.Metrics;
 
 CommandLine arguments;
 try
@@ -37,21 +39,29 @@ if (arguments.Version)
 using var log = new Logger(arguments.Instance.Id);
 using var loop = new EventLoop();
 var exit = new ProcessExit(loop);
-var preboot = new PrebootController(new VmResources(arguments.Instance, log), new MachineBuilder(exit, m => log.Info(m)));
+var resources = new VmResources(arguments.Instance, log);
+var preboot = new PrebootController(resources, new MachineBuilder(exit, m => log.Info(m)));
 var controller = new VmmController(preboot);
 ApiServer? server = null;
 try
 {
     log.Configure(arguments.Logger);
+    resources.Metrics.Attach(loop);
+    if (arguments.MetricsPath is not null)
+    {
+        resources.Metrics.Configure(new MetricsConfig { MetricsPath = arguments.MetricsPath });
+    }
+
     log.Info($"Running Firecracker v{ApiVersion.Firecracker} (hearth-vmm {ApiVersion.Hearth})");
     if (!arguments.NoApi)
     {
         server = Listen();
+        ReportStartUpTime();
     }
 
     if (arguments.Metadata is not null)
     {
-        preboot.Resources.Metadata.Store.PutFile(arguments.Metadata);
+        resources.Metadata.Store.PutFile(arguments.Metadata);
     }
 
     if (arguments.ConfigFile is not null)
@@ -79,14 +89,30 @@ catch (HearthException e)
 finally
 {
     server?.Dispose();
+    // Its last line counts what the guest did until the end.
+    resources.Metrics.Dispose();
     (preboot.Machine as IDisposable)?.Dispose();
+}
+
+void ReportStartUpTime()
+{
+    var now = BootInstant.Now();
+    if (arguments.StartTimeUs is { } start)
+    {
+        resources.Metrics.ApiServer.ProcessStartupTimeUs.Set(now.MonotonicUs - (long)start);
+    }
+
+    if (arguments.StartTimeCpuUs is { } cpu)
+    {
+        resources.Metrics.ApiServer.ProcessStartupTimeCpuUs.Set(now.CpuUs - (long)cpu + (long)arguments.ParentCpuTimeUs);
+    }
 }
 
 ApiServer Listen()
 {
     try
     {
-        var listening = new ApiServer(arguments.ApiSocket, loop, arguments.MaxPayloadBytes, request => RequestLog.Handle(request, controller, log));
+        var listening = new ApiServer(arguments.ApiSocket, loop, arguments.MaxPayloadBytes, request => RequestLog.Handle(request, controller, resources));
         log.Info($"Listening on API socket (\"{arguments.ApiSocket}\").");
         return listening;
     }

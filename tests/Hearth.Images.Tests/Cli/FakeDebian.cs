@@ -66,7 +66,8 @@ internal sealed class FakeDebian : IDisposable
 
     public Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Program(), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder.Path };
+        // Whoever runs the tests in the background may have left SIGINT ignored.
+        var start = new ProcessStartInfo("/usr/bin/env", ["--default-signal", Program(), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder.Path };
         start.Environment["PATH"] = _path;
         start.Environment["XDG_CACHE_HOME"] = _folder["cache"];
         return Process.Start(start)!;

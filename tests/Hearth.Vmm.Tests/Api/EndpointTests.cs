@@ -13,10 +13,15 @@ public sealed class EndpointTests : IDisposable
 {
     private readonly FakeMachine _machine = new();
     private readonly Logger _log = new("test");
+    private readonly VmResources _resources;
     private readonly VmmController _controller;
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-api-").FullName;
 
-    public EndpointTests() => _controller = new VmmController(new PrebootController(new VmResources(new InstanceOptions { Id = "abc" }, _log), _machine));
+    public EndpointTests()
+    {
+        _resources = new VmResources(new InstanceOptions { Id = "abc" }, _log);
+        _controller = new VmmController(new PrebootController(_resources, _machine));
+    }
 
     private string Kernel => TempFile("kernel");
 
@@ -257,7 +262,7 @@ public sealed class EndpointTests : IDisposable
     [InlineData(new byte[] { (byte)'{', (byte)'"', 0xc3, (byte)'"', (byte)':', (byte)'1', (byte)'}' })]
     public void Bytes_that_are_no_text_are_refused(byte[] body)
     {
-        VmmResponse response = RouteTable.Handle(new HttpRequest("PUT", "/boot-source", body, true), _controller.Run);
+        VmmResponse response = RouteTable.Handle(new HttpRequest("PUT", "/boot-source", body, true), _controller.Run, _resources.Metrics);
         Assert.Contains("invalid unicode code point", Assert.IsType<VmmFault>(response).Message, StringComparison.Ordinal);
     }
 
@@ -270,6 +275,28 @@ public sealed class EndpointTests : IDisposable
     [Fact]
     public void Memory_that_no_host_has_is_taken_and_refused_at_the_start_only() =>
         Done("PATCH", "/machine-config", """{"mem_size_mib":18446744073709551615}""");
+
+    [Fact]
+    public void Metrics_count_each_request_and_its_failure_and_are_flushed_on_demand()
+    {
+        string file = Path.Combine(_folder, "metrics");
+        Assert.Equal("The requested operation is not supported before starting the microVM.", Fault("PUT", "/actions", """{"action_type":"FlushMetrics"}"""));
+        Done("PUT", "/metrics", $$"""{"metrics_path":"{{file}}","emit_id":true,"properties":{"a":"b"} }""");
+        Assert.Contains("Reinitialization", Fault("PUT", "/metrics", $$"""{"metrics_path":"{{file}}"}"""), StringComparison.Ordinal);
+        Assert.Contains($$$"""metrics":{"metrics_path":"{{{file}}}","emit_id":true,"properties":{"a":"b"}}""", Body("GET", "/vm/config"), StringComparison.Ordinal);
+        Fault("PUT", "/drives/a", """{"drive_id":"b","path_on_host":"x","is_root_device":true}""");
+        Body("GET", "/");
+        Start();
+        Assert.Equal("The requested operation is not supported after starting the microVM.", Fault("PUT", "/metrics", $$"""{"metrics_path":"{{file}}"}"""));
+        Done("PUT", "/actions", """{"action_type":"FlushMetrics"}""");
+        using JsonDocument line = JsonDocument.Parse(Assert.Single(File.ReadAllLines(file)));
+        JsonElement put = line.RootElement.GetProperty("put_api_requests");
+        Assert.Equal((3, 2), (put.GetProperty("metrics_count").GetInt32(), put.GetProperty("metrics_fails").GetInt32()));
+        Assert.Equal((1, 1), (put.GetProperty("drive_count").GetInt32(), put.GetProperty("drive_fails").GetInt32()));
+        Assert.Equal((2, 1), (put.GetProperty("actions_count").GetInt32(), put.GetProperty("actions_fails").GetInt32()));
+        Assert.Equal(1, line.RootElement.GetProperty("get_api_requests").GetProperty("instance_info_count").GetInt32());
+        Assert.Equal("abc", line.RootElement.GetProperty("id").GetString());
+    }
 
     [Fact]
     public void No_body_makes_an_endpoint_throw()
@@ -287,7 +314,7 @@ public sealed class EndpointTests : IDisposable
                 return;
             }
 
-            RouteTable.Handle(new HttpRequest(m, p, Encoding.UTF8.GetBytes(body), true), _controller.Run);
+            RouteTable.Handle(new HttpRequest(m, p, Encoding.UTF8.GetBytes(body), true), _controller.Run, _resources.Metrics);
         });
     }
 
@@ -300,7 +327,7 @@ public sealed class EndpointTests : IDisposable
     }
 
     private VmmResponse Run(string method, string path, string body) =>
-        RouteTable.Handle(new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), true), _controller.Run);
+        RouteTable.Handle(new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), true), _controller.Run, _resources.Metrics);
 
     private void Done(string method, string path, string body) => Assert.Equal(VmmResponse.Empty, Run(method, path, body));
 

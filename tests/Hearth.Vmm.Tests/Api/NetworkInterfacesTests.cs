@@ -13,10 +13,15 @@ public sealed class NetworkInterfacesTests : IDisposable
 
     private readonly FakeMachine _machine = new();
     private readonly Logger _log = new("test");
+    private readonly VmResources _resources;
     private readonly VmmController _controller;
     private readonly string _tap = $"hvm{Environment.ProcessId % 100_000}";
 
-    public NetworkInterfacesTests() => _controller = new VmmController(new PrebootController(new VmResources(new InstanceOptions { Id = "abc" }, _log), _machine));
+    public NetworkInterfacesTests()
+    {
+        _resources = new VmResources(new InstanceOptions { Id = "abc" }, _log);
+        _controller = new VmmController(new PrebootController(_resources, _machine));
+    }
 
     public void Dispose() => _log.Dispose();
 
@@ -40,7 +45,7 @@ public sealed class NetworkInterfacesTests : IDisposable
         Assert.Contains("is taken by interface a", Fault("PUT", "b", $$"""{"iface_id":"b","host_dev_name":"{{_tap}}"}"""), StringComparison.Ordinal);
         Done("PUT", "a", $$"""{"iface_id":"a","host_dev_name":"{{_tap}}","guest_mac":"06:00:ac:10:00:02","mtu":1400}""");
         Assert.Contains(
-            $$"""network-interfaces":[{"iface_id":"a","host_dev_name":"{{_tap}}","guest_mac":"06:00:ac:10:00:02","mtu":1400}]""",
+            $$"""network-interfaces":[{"iface_id":"a","host_dev_name":"{{_tap}}","guest_mac":"06:00:ac:10:00:02","mtu":1400,"rx_rate_limiter":null,"tx_rate_limiter":null}]""",
             Send("GET", "/vm/config", string.Empty),
             StringComparison.Ordinal);
     }
@@ -57,7 +62,7 @@ public sealed class NetworkInterfacesTests : IDisposable
         Done("PATCH", "a", """{"iface_id":"a","rx_rate_limiter":{"ops":{"size":9,"refill_time":100}}}""");
         Assert.Equal("update a rx 9 tx ", _machine.Calls[^1]);
         Assert.Contains(
-            """rx_rate_limiter":{"bandwidth":{"size":5,"refill_time":6},"ops":{"size":9,"refill_time":100}}""",
+            """rx_rate_limiter":{"bandwidth":{"size":5,"one_time_burst":null,"refill_time":6},"ops":{"size":9,"one_time_burst":null,"refill_time":100}}""",
             Send("GET", "/vm/config", string.Empty),
             StringComparison.Ordinal);
         Assert.Equal("There is no network interface with the id b.", Fault("PATCH", "b", """{"iface_id":"b"}"""));
@@ -74,7 +79,7 @@ public sealed class NetworkInterfacesTests : IDisposable
         Assert.IsType<VmmFault>(Handle(method, $"/network-interfaces/{id}", body)).Message;
 
     private VmmResponse Handle(string method, string path, string body) =>
-        RouteTable.Handle(new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), KeepAlive: true), _controller.Run);
+        RouteTable.Handle(new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), KeepAlive: true), _controller.Run, _resources.Metrics);
 
     private string Send(string method, string path, string body) =>
         Encoding.UTF8.GetString(HttpResponse.From(Handle(method, path, body), keepAlive: true));

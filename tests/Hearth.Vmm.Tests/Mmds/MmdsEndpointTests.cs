@@ -147,7 +147,7 @@ public sealed class MmdsEndpointTests : IDisposable
     private string Send(string method, string path, string body)
     {
         var request = new HttpRequest(method, path, Encoding.UTF8.GetBytes(body), KeepAlive: true);
-        return Encoding.UTF8.GetString(HttpResponse.From(RouteTable.Handle(request, _controller.Run), keepAlive: true));
+        return Encoding.UTF8.GetString(HttpResponse.From(RouteTable.Handle(request, _controller.Run, _resources.Metrics), keepAlive: true));
     }
 
     private sealed class FakeBuilder : IMachineBuilder

@@ -3,6 +3,7 @@ using Hearth.Kvm;
 using Hearth.Kvm.Native;
 using Hearth.Linux;
 using Hearth.Platform.Bus;
+using Hearth.Vmm.Telemetry.Metrics;
 using Hearth.Vmm.Vcpus;
 
 namespace Hearth.Vmm.Tests.Vcpus;
@@ -19,6 +20,7 @@ public sealed class VcpuThreadTests : IDisposable
     private readonly AddressBus _ports = new();
     private readonly AddressBus _mmio = new();
     private readonly Owner _owner = new();
+    private readonly VcpuMetrics _metrics = new();
     private readonly PortLog _log = new();
 
     public VcpuThreadTests()
@@ -101,6 +103,7 @@ public sealed class VcpuThreadTests : IDisposable
         Assert.True(_log.Arrived.Wait(s_deadline));
         Assert.Equal([0xff], _log.Seen.ToArray());
         Assert.Contains((0x80UL, true, false), _owner.Unclaimed);
+        Assert.InRange(_metrics.ExitIoIn.Value, 1, long.MaxValue);
     }
 
     [Fact]
@@ -121,7 +124,7 @@ public sealed class VcpuThreadTests : IDisposable
         sregs.cs.selector = 0;
         vcpu.SetSregs(sregs);
         vcpu.SetRegs(new kvm_regs { rip = CodeAddress, rflags = 2 });
-        var thread = new VcpuThread(vcpu, _ports, _mmio, _owner);
+        var thread = new VcpuThread(vcpu, _ports, _mmio, _owner, _metrics);
         thread.Start();
         return thread;
     }

@@ -15,6 +15,8 @@ internal sealed class ActionsEndpoint : Endpoint
 
     public override string Path => "actions";
 
+    public override string MetricName => "actions";
+
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)
     {
         JsonBody json = JsonBody.Parse(body, "action_type");
@@ -26,7 +28,7 @@ internal sealed class ActionsEndpoint : Endpoint
         {
             ActionType.InstanceStart => new StartInstance(),
             ActionType.SendCtrlAltDel => new TypeCtrlAltDel(),
-            ActionType.FlushMetrics => throw new ApiException("FlushMetrics is not supported by hearth-vmm yet."),
+            ActionType.FlushMetrics => new FlushMetrics(),
             _ => throw json.Missing("action_type"),
         };
     }
@@ -35,6 +37,15 @@ internal sealed class ActionsEndpoint : Endpoint
     internal sealed record StartInstance : VmmAction
     {
         public override VmmResponse RunPreboot(PrebootController preboot) => preboot.Start();
+    }
+
+    private sealed record FlushMetrics : VmmAction
+    {
+        public override VmmResponse RunRuntime(RuntimeController runtime)
+        {
+            runtime.Resources.Metrics.Flush();
+            return VmmResponse.Empty;
+        }
     }
 
     private sealed record TypeCtrlAltDel : VmmAction

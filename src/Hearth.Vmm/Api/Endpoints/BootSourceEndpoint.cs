@@ -10,6 +10,8 @@ internal sealed class BootSourceEndpoint : Endpoint
 {
     public override string Path => "boot-source";
 
+    public override string MetricName => "boot_source";
+
     public override string Section => "boot-source";
 
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)

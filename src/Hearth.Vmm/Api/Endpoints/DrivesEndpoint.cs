@@ -10,6 +10,8 @@ internal sealed class DrivesEndpoint : Endpoint
 {
     public override string Path => "drives";
 
+    public override string MetricName => "drive";
+
     public override bool HasId => true;
 
     public override string Section => "drives";

@@ -9,6 +9,8 @@ internal sealed class InstanceInfoEndpoint : Endpoint
 {
     public override string Path => string.Empty;
 
+    public override string MetricName => "instance_info";
+
     public override VmmAction Get() => new GetInstanceInfo();
 
     private sealed record GetInstanceInfo : VmmAction

@@ -11,6 +11,8 @@ internal sealed class LoggerEndpoint : Endpoint
 {
     public override string Path => "logger";
 
+    public override string MetricName => "logger";
+
     public override string Section => "logger";
 
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)

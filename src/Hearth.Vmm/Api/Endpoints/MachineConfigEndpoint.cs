@@ -12,6 +12,8 @@ internal sealed class MachineConfigEndpoint : Endpoint
 
     public override string Path => "machine-config";
 
+    public override string MetricName => "machine_cfg";
+
     public override string Section => "machine-config";
 
     public override VmmAction Get() => new GetMachineConfig();

@@ -13,6 +13,8 @@ internal sealed class MmdsConfigEndpoint : Endpoint
 {
     public override string Path => "mmds/config";
 
+    public override string MetricName => "mmds";
+
     public override string Section => "mmds-config";
 
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)

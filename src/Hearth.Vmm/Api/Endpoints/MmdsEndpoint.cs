@@ -12,6 +12,8 @@ internal sealed class MmdsEndpoint : Endpoint
 {
     public override string Path => "mmds";
 
+    public override string MetricName => "mmds";
+
     public override VmmAction Get() => new GetMetadata();
 
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body) => new PutMetadata(Parse(body));

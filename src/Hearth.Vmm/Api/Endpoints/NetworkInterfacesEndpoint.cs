@@ -15,6 +15,8 @@ internal sealed class NetworkInterfacesEndpoint : Endpoint
 
     public override string Path => "network-interfaces";
 
+    public override string MetricName => "network";
+
     public override bool HasId => true;
 
     public override string Section => "network-interfaces";

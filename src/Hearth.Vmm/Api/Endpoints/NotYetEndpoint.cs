@@ -27,7 +27,6 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("balloon", "The balloon device", section: "balloon"),
         new NotYetEndpoint("cpu-config", "Custom CPU configuration", section: "cpu-config"),
         new NotYetEndpoint("hotplug/memory", "Memory hot-plug", section: "memory-hotplug"),
-        new NotYetEndpoint("metrics", "The metrics system", section: "metrics"),
         new NotYetEndpoint("pmem", "The pmem device", hasId: true, section: "pmem"),
         new NotYetEndpoint("snapshot/create", "Snapshots"),
         new NotYetEndpoint("snapshot/load", "Snapshots"),

@@ -9,6 +9,8 @@ internal sealed class SerialEndpoint : Endpoint
 {
     public override string Path => "serial";
 
+    public override string MetricName => "serial";
+
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)
     {
         JsonBody json = JsonBody.Parse(body, "serial_out_path", "rate_limiter");

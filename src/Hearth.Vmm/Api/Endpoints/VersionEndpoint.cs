@@ -8,6 +8,8 @@ internal sealed class VersionEndpoint : Endpoint
 {
     public override string Path => "version";
 
+    public override string MetricName => "vmm_version";
+
     public override VmmAction Get() => new GetVersion();
 
     private sealed record GetVersion : VmmAction, IJsonBody

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Api.Json;
+using Hearth.Vmm.Telemetry.Metrics;
 
 namespace Hearth.Vmm.Api.Endpoints;
 
@@ -19,6 +21,8 @@ internal sealed class VmStateEndpoint : Endpoint
     {
         public override VmmResponse RunRuntime(RuntimeController runtime)
         {
+            LatencyMetrics latencies = runtime.Resources.Metrics.Latencies;
+            long begin = Stopwatch.GetTimestamp();
             if (Paused)
             {
                 runtime.Machine.Pause();
@@ -28,7 +32,7 @@ internal sealed class VmStateEndpoint : Endpoint
                 runtime.Machine.Resume();
             }
 
-            return VmmResponse.Empty;
+            (Paused ? latencies.PauseVm : latencies.ResumeVm).Set((long)Stopwatch.GetElapsedTime(begin).TotalMicroseconds);            return VmmResponse.Empty;
         }
     }
 }

@@ -181,6 +181,25 @@ public sealed class JsonBody
             item.ValueKind == JsonValueKind.String ? item.GetString()! : throw WrongType(new Field(item, field.End), "a string"))];
     }
 
+    /// <summary>An object of strings; null if the field is not there.</summary>
+    public KeyValuePair<string, string>[]? OptionalStringMap(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        Field field = _fields[name];
+        if (field.Value.ValueKind != JsonValueKind.Object)
+        {
+            throw WrongType(field, "a map");
+        }
+
+        return [.. field.Value.EnumerateObject().Select(item => KeyValuePair.Create(
+            item.Name,
+            item.Value.ValueKind == JsonValueKind.String ? item.Value.GetString()! : throw WrongType(new Field(item.Value, field.End), "a string")))];
+    }
+
     /// <summary>The error for a field that must be there and is not.</summary>
     public JsonBodyException Missing(string name) => Fault($"missing field `{name}`", _end);
 
