@@ -1,5 +1,6 @@
 using Hearth.Linux;
 using Hearth.Virtio.Queues;
+using Hearth.Virtio.Rng;
 
 namespace Hearth.Virtio.Tests.Transport;
 
@@ -18,6 +19,9 @@ internal sealed class DrainingDevice : VirtioDevice
     public override ulong OfferedFeatures => VirtioFeatures.Common | OwnFeature;
 
     public override ReadOnlySpan<ushort> MaxQueueSizes => s_queueSizes;
+
+    // It counts nothing; any group will do.
+    public override RngMetrics Metrics { get; } = new();
 
     public DeviceActivation? Active { get; private set; }
 

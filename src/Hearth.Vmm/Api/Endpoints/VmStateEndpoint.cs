@@ -32,7 +32,7 @@ internal sealed class VmStateEndpoint : Endpoint
                 runtime.Machine.Resume();
             }
 
-            (Paused ? latencies.PauseVm : latencies.ResumeVm).Set((long)Stopwatch.GetElapsedTime(begin).TotalMicroseconds);            return VmmResponse.Empty;
+            (Paused ? latencies.PauseVm : latencies.ResumeVm).Set((long)Stopwatch.GetElapsedTime(begin).TotalMicroseconds); return VmmResponse.Empty;
         }
     }
 }
