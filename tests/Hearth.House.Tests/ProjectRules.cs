@@ -41,6 +41,13 @@ internal static partial class ProjectRules
         "hearth-jailer", "Hearth.Ttrpc", "Hearth.Oci", "Hearth.Agent.Protocol", "hearth-agent", "Hearth.Firecracker",
     ];
 
+    // What they take all the same: docs/decisions/0012.
+    private static readonly Dictionary<string, string[]> s_takenAllTheSame = new()
+    {
+        ["Hearth.Ttrpc"] = ["Google.Protobuf", "Grpc.Tools"],
+        ["Hearth.Agent.Protocol"] = ["Google.Protobuf", "Grpc.Tools"],
+    };
+
     // Laid out, and their tests on the way.
     private static readonly string[] s_awaitingTests = ["Hearth.Images.Tests"];
 
@@ -65,7 +72,7 @@ internal static partial class ProjectRules
     public static IEnumerable<string> Packages(IEnumerable<SourceFile> files) =>
         from file in files
         where file.IsProject && file.IsUnder("src/") && s_withoutPackages.Contains(NameOf(file.Path))
-        from package in Included(file, "PackageReference")
+        from package in Included(file, "PackageReference").Except(s_takenAllTheSame.GetValueOrDefault(NameOf(file.Path), []))
         select $"{file.Path}: takes the package {package}; the monitor and the agent take none.";
 
     public static IEnumerable<string> PackageReasons(IEnumerable<SourceFile> files)
