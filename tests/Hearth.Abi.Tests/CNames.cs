@@ -11,6 +11,8 @@ internal static class CNames
         "sys/un.h", "sys/utsname.h", "sys/wait.h", "sys/xattr.h", "time.h", "unistd.h",
     ];
 
+    private static readonly string[] s_rtnetlink = ["net/if.h", "linux/rtnetlink.h", "linux/if_link.h", "linux/if_addr.h", "linux/neighbour.h"];
+
     private static readonly string[] s_kvm = ["linux/kvm.h"];
 
     // C# type -> its headers, where they are not libc's (which clash with some of the kernel's).
@@ -20,11 +22,40 @@ internal static class CNames
         ["termios"] = ["asm/termbits.h"],
         ["LinuxIfTun"] = ["sys/ioctl.h", "net/if.h", "linux/if_tun.h"],
         ["ifreq"] = ["net/if.h"],
+        ["SysMount"] = ["sys/mount.h"],
+        ["Spawning"] = ["spawn.h"],
+        ["posix_spawn_file_actions_t"] = ["spawn.h"],
+        ["posix_spawnattr_t"] = ["spawn.h"],
+        ["SysReboot"] = ["sys/reboot.h"],
+        ["SysStatfs"] = ["linux/magic.h"],
+        ["LinuxOpenat2"] = ["linux/openat2.h"],
+        ["open_how"] = ["linux/openat2.h"],
+        ["LinuxCapability"] = ["linux/capability.h"],
+        ["cap_user_header"] = ["linux/capability.h"],
+        ["cap_user_data"] = ["linux/capability.h"],
+        ["LinuxSeccomp"] = ["linux/seccomp.h", "linux/filter.h", "linux/audit.h"],
+        ["sock_filter"] = ["linux/filter.h"],
+        ["sock_fprog"] = ["linux/filter.h"],
+        ["LinuxRtnetlink"] = s_rtnetlink,
+        ["nlmsghdr"] = s_rtnetlink,
+        ["ifinfomsg"] = s_rtnetlink,
+        ["ifaddrmsg"] = s_rtnetlink,
+        ["rtmsg"] = s_rtnetlink,
+        ["ndmsg"] = s_rtnetlink,
+        ["LinuxVmSockets"] = ["sys/socket.h", "linux/vm_sockets.h"],
+        ["sockaddr_vm"] = ["sys/socket.h", "linux/vm_sockets.h"],
+        ["LinuxRandom"] = ["sys/ioctl.h", "linux/random.h"],
     };
 
     // C# type -> C, where it is not `struct NAME`.
     private static readonly Dictionary<string, string> s_structures = new()
     {
+        ["siginfo_t"] = "siginfo_t",
+        ["sigset_t"] = "sigset_t",
+        ["posix_spawn_file_actions_t"] = "posix_spawn_file_actions_t",
+        ["posix_spawnattr_t"] = "posix_spawnattr_t",
+        ["cap_user_header"] = "struct __user_cap_header_struct",
+        ["cap_user_data"] = "struct __user_cap_data_struct",
         ["kvm_run_io"] = "__typeof__(((struct kvm_run *)0)->io)",
         ["kvm_run_mmio"] = "__typeof__(((struct kvm_run *)0)->mmio)",
         ["kvm_run_internal"] = "__typeof__(((struct kvm_run *)0)->internal)",
@@ -39,6 +70,12 @@ internal static class CNames
         [("itimerspec", "it_interval_nsec")] = "it_interval.tv_nsec",
         [("itimerspec", "it_value_sec")] = "it_value.tv_sec",
         [("itimerspec", "it_value_nsec")] = "it_value.tv_nsec",
+        [("siginfo_t", "pad0")] = null,
+        [("sigset_t", "bits")] = "__val",
+        [("ifinfomsg", "pad0")] = "__ifi_pad",
+        [("ndmsg", "pad1")] = "ndm_pad1",
+        [("ndmsg", "pad2")] = "ndm_pad2",
+        [("sockaddr_vm", "pad0")] = null,
         [("stat_t", "pad0")] = "__pad0",
         [("stat_t", "st_times")] = "st_atim",
         [("stat_t", "reserved")] = null,

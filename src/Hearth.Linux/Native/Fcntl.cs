@@ -10,9 +10,18 @@ public static unsafe partial class Fcntl
     public const int O_RDWR = 2;
     public const int O_CREAT = 0x40;
     public const int O_NOCTTY = 0x100;
+    public const int O_EXCL = 0x80;
+    public const int O_TRUNC = 0x200;
     public const int O_APPEND = 0x400;
     public const int O_NONBLOCK = 0x800;
+    public const int O_DIRECTORY = 0x10000;
+    public const int O_NOFOLLOW = 0x20000;
     public const int O_CLOEXEC = 0x80000;
+    public const int O_PATH = 0x200000;
+    public const int AT_FDCWD = -100;
+    public const int F_DUPFD_CLOEXEC = 1030;
+    public const int F_SETFD = 2;
+    public const int FD_CLOEXEC = 1;
     public const int F_GETFL = 3;
     public const int F_SETFL = 4;
 

@@ -12,6 +12,7 @@ public static unsafe partial class Signals
     public const int SIGTRAP = 5;
     public const int SIGABRT = 6;
     public const int SIGBUS = 7;
+    public const int SIGKILL = 9;
     public const int SIGSEGV = 11;
     public const int SIGPIPE = 13;
     public const int SIGALRM = 14;
@@ -24,12 +25,19 @@ public static unsafe partial class Signals
     public const uint SA_RESETHAND = 0x80000000;
     public const int SIG_BLOCK = 0;
     public const int SIG_UNBLOCK = 1;
+    public const int SIG_SETMASK = 2;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int sigaction(int signum, sigaction_t* act, sigaction_t* oldact);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int tgkill(int tgid, int tid, int sig);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int kill(int pid, int sig);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int sigprocmask(int how, sigset_t* set, sigset_t* oldset);
 }
 
 /// <summary>struct sigaction as glibc lays it out on x86-64 (152 bytes).</summary>

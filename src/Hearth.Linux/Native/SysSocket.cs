@@ -6,11 +6,19 @@ namespace Hearth.Linux.Native;
 public static unsafe partial class SysSocket
 {
     public const int AF_UNIX = 1;
+    public const int AF_INET = 2;
+    public const int AF_INET6 = 10;
+    public const int AF_NETLINK = 16;
     public const int SOCK_STREAM = 1;
+    public const int SOCK_RAW = 3;
     public const int SOCK_SEQPACKET = 5;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
+    public const int SHUT_WR = 1;
+    public const int SOL_SOCKET = 1;
+    public const int SCM_RIGHTS = 1;
     public const int MSG_NOSIGNAL = 0x4000;
+    public const int MSG_CMSG_CLOEXEC = 0x40000000;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
@@ -34,6 +42,15 @@ public static unsafe partial class SysSocket
     public static partial nint recv(int fd, void* buf, nuint len, int flags);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint sendmsg(int fd, msghdr* message, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint recvmsg(int fd, msghdr* message, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int shutdown(int fd, int how);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial nint send(int fd, void* buf, nuint len, int flags);
 }
 
@@ -45,4 +62,26 @@ public unsafe struct sockaddr_un
 
     public ushort sun_family;
     public fixed byte sun_path[PathSize];
+}
+
+/// <summary>struct msghdr.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct msghdr
+{
+    public void* msg_name;
+    public uint msg_namelen;
+    public iovec* msg_iov;
+    public nuint msg_iovlen;
+    public void* msg_control;
+    public nuint msg_controllen;
+    public int msg_flags;
+}
+
+/// <summary>struct cmsghdr; its data follow.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct cmsghdr
+{
+    public nuint cmsg_len;
+    public int cmsg_level;
+    public int cmsg_type;
 }

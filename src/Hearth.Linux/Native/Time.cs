@@ -13,6 +13,9 @@ public static unsafe partial class Time
     public static partial int clock_gettime(int clock, timespec* time);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int clock_settime(int clock, timespec* time);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial tm* localtime_r(long* time, tm* result);
 }
 

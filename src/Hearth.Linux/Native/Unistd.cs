@@ -44,6 +44,45 @@ public static unsafe partial class Unistd
     [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int unlink(string path);
 
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int unlinkat(int dirfd, string path, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int symlinkat(string target, int dirfd, string path);
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int fchownat(int dirfd, string path, uint owner, uint group, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int chdir(string path);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fchdir(int fd);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int pipe2(int* fds, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int dup3(int oldfd, int newfd, int flags);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int setsid();
+
+    [LibraryImport(Libc.Name)]
+    public static partial uint umask(uint mask);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int sethostname(byte* name, nuint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int setdomainname(byte* name, nuint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int execve(byte* path, byte** argv, byte** envp);
+
+    [LibraryImport(Libc.Name)]
+    public static partial void sync();
+
     [LibraryImport(Libc.Name)]
     public static partial int getpid();
 

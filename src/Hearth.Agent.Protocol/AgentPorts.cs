@@ -1,0 +1,11 @@
+namespace Hearth.Agent.Protocol;
+
+/// <summary>The vsock ports that the agent listens on; any CID may connect, and only the host can.</summary>
+public static class AgentPorts
+{
+    /// <summary>ttrpc, <c>hearth.agent.v1.Agent</c>.</summary>
+    public const uint Ttrpc = 1024;
+
+    /// <summary>Standard streams, each connection begun by a <see cref="StdioHandshake"/>.</summary>
+    public const uint Stdio = 1025;
+}

@@ -1,0 +1,30 @@
+using Hearth.Linux.Native;
+
+namespace Hearth.Linux;
+
+/// <summary>What fstat(2) says of an open file.</summary>
+public readonly record struct FileStatus(uint Mode, ulong Device, long Size)
+{
+    public bool IsRegular => (Mode & SysStat.S_IFMT) == SysStat.S_IFREG;
+
+    public bool IsDirectory => (Mode & SysStat.S_IFMT) == SysStat.S_IFDIR;
+
+    public bool IsCharacterDevice => (Mode & SysStat.S_IFMT) == SysStat.S_IFCHR;
+
+    public static unsafe FileStatus Of(FileDescriptor file)
+    {
+        stat_t status;
+        // SAFETY: fstat fills one struct stat on this stack.
+        FileDescriptor.Check(SysStat.fstat(file.Number, &status), "fstat()");
+        return new FileStatus(status.st_mode, status.st_rdev, status.st_size);
+    }
+
+    /// <summary>The magic number of the file system that an open file is on.</summary>
+    public static unsafe long FileSystemOf(FileDescriptor file)
+    {
+        statfs_t status;
+        // SAFETY: fstatfs fills one struct statfs on this stack.
+        FileDescriptor.Check(SysStatfs.fstatfs(file.Number, &status), "fstatfs()");
+        return status.f_type;
+    }
+}

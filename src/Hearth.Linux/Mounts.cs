@@ -1,0 +1,72 @@
+using Hearth.Linux.Native;
+
+namespace Hearth.Linux;
+
+/// <summary>
+/// mount(2), umount2(2) and pivot_root(2). A target that lies in a file system of someone else is opened first
+/// (<see cref="RootDirectory"/>) and mounted on by its descriptor. Thread: that of the mount namespace that is meant.
+/// </summary>
+public static class Mounts
+{
+    /// <summary>The path by which a descriptor can be mounted on, and from, without being resolved again. Needs /proc.</summary>
+    public static string PathOf(FileDescriptor fd) => $"/proc/self/fd/{fd.Number}";
+
+    /// <param name="source">A device, a directory to bind, or a name that some file systems show.</param>
+    /// <param name="target">Where.</param>
+    /// <param name="type">The file system's type; null to bind, move or change a mount.</param>
+    /// <param name="flags"><c>MS_*</c>.</param>
+    /// <param name="data">The file system's own options, comma-separated.</param>
+    /// <exception cref="LinuxException">The kernel refuses.</exception>
+    public static void Mount(string? source, string target, string? type, uint flags, string? data = null)
+    {
+        if (TryMount(source, target, type, flags, data) is not Errno.None and var errno)
+        {
+            throw new LinuxException($"mount(\"{source}\", \"{target}\", {type ?? "bind"}, 0x{flags:x}, \"{data}\")", errno);
+        }
+    }
+
+    /// <summary>As <see cref="Mount"/>, for a refusal that the caller can do without.</summary>
+    public static Errno TryMount(string? source, string target, string? type, uint flags, string? data = null)
+    {
+        if (HasNul(source) || HasNul(target) || HasNul(type) || HasNul(data))
+        {
+            return Errno.EINVAL;
+        }
+
+        return SysMount.mount(source, target, type, flags, data) == 0 ? Errno.None : LinuxException.LastErrno;
+    }
+
+    /// <summary>Takes a mount, and all below it, out of sight at once; it ends with its last user. Nothing mounted there is no error.</summary>
+    public static void Detach(string target)
+    {
+        if (SysMount.umount2(target, SysMount.MNT_DETACH | SysMount.UMOUNT_NOFOLLOW) < 0
+            && LinuxException.LastErrno is not (Errno.EINVAL or Errno.ENOENT))
+        {
+            throw LinuxException.Last($"umount2(\"{target}\")");
+        }
+    }
+
+    /// <summary>
+    /// Makes the directory, which must be a mount, the root of the calling thread's mount namespace, with nothing of the old
+    /// root left. Source: pivot_root(2), <c>pivot_root(".", ".")</c>.
+    /// </summary>
+    public static unsafe void PivotRoot(FileDescriptor root)
+    {
+        FileDescriptor.Check(Unistd.fchdir(root.Number), "fchdir(new root)");
+        fixed (byte* here = "."u8)
+        {
+            // SAFETY: a constant, zero-terminated by the compiler, that lives as long as the program.
+            if (SysSyscall.syscall(SysSyscall.SYS_pivot_root, (nint)here, (nint)here, 0, 0, 0) < 0)
+            {
+                throw LinuxException.Last("pivot_root()");
+            }
+        }
+
+        // The old root now lies over the new one, at ".". Made a slave first: the detaching must not reach the parent.
+        Mount(null, ".", null, SysMount.MS_SLAVE | SysMount.MS_REC);
+        FileDescriptor.Check(SysMount.umount2(".", SysMount.MNT_DETACH), "umount2(old root)");
+        FileDescriptor.Check(Unistd.chdir("/"), "chdir(\"/\")");
+    }
+
+    private static bool HasNul(string? text) => text is not null && text.Contains('\0');
+}

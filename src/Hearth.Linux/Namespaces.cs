@@ -1,0 +1,41 @@
+using Hearth.Linux.Native;
+
+namespace Hearth.Linux;
+
+/// <summary>unshare(2) and setns(2): they concern the calling thread, and the processes that it starts.</summary>
+public static class Namespaces
+{
+    /// <param name="kinds"><c>CLONE_NEW*</c> of <see cref="Sched"/>.</param>
+    public static void Unshare(int kinds) => FileDescriptor.Check(Sched.unshare(kinds), $"unshare(0x{kinds:x})");
+
+    /// <summary>Enters namespaces of the process of a pidfd, all or none (Linux 5.8).</summary>
+    public static void Join(FileDescriptor process, int kinds) =>
+        FileDescriptor.Check(Sched.setns(process.Number, kinds), $"setns(0x{kinds:x})", "Has the process ended?");
+
+    /// <summary>
+    /// Runs something on a thread of its own that ends with it, so that what it does to its namespaces stays with it. It must
+    /// start no threads: in a foreign pid namespace the kernel refuses them.
+    /// </summary>
+    public static T OnOwnThread<T>(Func<T> work)
+    {
+        T result = default!;
+        Exception? failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                result = work();
+            }
+            catch (Exception e)
+            {
+                failure = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        return failure is null ? result : throw new LinuxThreadException(failure);
+    }
+}
+
+/// <summary>What a thread of <see cref="Namespaces.OnOwnThread"/> threw.</summary>
+public sealed class LinuxThreadException(Exception cause) : HearthException(cause.Message, cause);

@@ -1,0 +1,18 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Linux.Native;
+
+/// <summary>sys/resource.h.</summary>
+public static unsafe partial class SysResource
+{
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int setrlimit(int resource, rlimit* limit);
+}
+
+/// <summary>struct rlimit.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct rlimit
+{
+    public ulong rlim_cur;
+    public ulong rlim_max;
+}
