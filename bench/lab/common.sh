@@ -7,22 +7,28 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 args="console=ttyS0 reboot=t panic=-1 quiet random.trust_cpu=on mitigations=off"
 
-# run_qemu KERNEL INIT-ARGUMENT [DISK]
+# A drive's file and a TAP interface, where a benchmark wants them.
+disk="" tap=""
+
+# run_qemu KERNEL INIT-ARGUMENT
 run_qemu() {
-  local disk=() machine=microvm,rtc=off
+  local devices=() machine=microvm,rtc=off
+  [ -n "$disk" ] && devices+=(-drive "id=d,file=$disk,format=raw,if=none" -device "virtio-blk-device,drive=d")
+  [ -n "$tap" ] && devices+=(-netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off" -device "virtio-net-device,netdev=n")
   # Without ACPI it names its virtio-mmio devices on the command line, which is where this kernel looks.
-  [ -n "${3:-}" ] && machine+=,acpi=off && disk=(-drive "id=d,file=$3,format=raw,if=none" -device "virtio-blk-device,drive=d")
+  [ ${#devices[@]} -gt 0 ] && machine+=,acpi=off
   qemu-system-x86_64 -M "$machine" -enable-kvm -cpu host -m 128 -smp 1 -nodefaults -no-user-config \
-    -nographic -serial stdio -no-reboot -kernel "$1" -initrd "$initrd" -append "$args $2" "${disk[@]}" </dev/null
+    -nographic -serial stdio -no-reboot -kernel "$1" -initrd "$initrd" -append "$args $2" "${devices[@]}" </dev/null
 }
 
-# run_hearth KERNEL INIT-ARGUMENT [DISK]
+# run_hearth KERNEL INIT-ARGUMENT
 run_hearth() {
-  local drives=""
-  [ -n "${3:-}" ] && drives="{\"drive_id\": \"d\", \"path_on_host\": \"$3\", \"is_root_device\": false}"
+  local drives="" nics=""
+  [ -n "$disk" ] && drives="{\"drive_id\": \"d\", \"path_on_host\": \"$disk\", \"is_root_device\": false}"
+  [ -n "$tap" ] && nics="{\"iface_id\": \"n\", \"host_dev_name\": \"$tap\"}"
   cat >"$work/vm.json" <<JSON
 {"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args $2"},
- "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives]}
+ "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics]}
 JSON
   "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" </dev/null
 }
@@ -32,6 +38,35 @@ median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int(
 
 # field LOG NAME: the microseconds the guest printed for NAME.
 field() { tr -d '\r' <"$1" | sed -n "s/.*RESULT $2 \([0-9]*\).*/\1/p" | tail -n 1; }
+
+# measure INIT-ARGUMENT NAME...: runs both monitors $rounds times, and keeps the microseconds of each NAME.
+declare -A seen
+measure() {
+  local what=$1 i monitor test value
+  shift
+  for ((i = 0; i < rounds; i++)); do
+    for monitor in hearth qemu; do
+      "run_$monitor" "$kernel" "$what" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+      if grep -q FAILED "$work/log"; then cat "$work/log"; exit 1; fi
+      for test in "$@"; do
+        value=$(field "$work/log" "$test")
+        [ -n "$value" ] || { cat "$work/log"; echo "no RESULT $test from the guest under $monitor"; exit 1; }
+        seen[$monitor-$test]+=" $value"
+        echo "round $i $monitor: $test $value us"
+      done
+    done
+  done
+}
+
+# seen_median MONITOR NAME
+# shellcheck disable=SC2086
+seen_median() { median ${seen[$1-$2]}; }
+
+# throughput_ratio NAME: the inverse of the times'.
+throughput_ratio() {
+  awk -v n="$1" -v a="$(seen_median hearth "$1")" -v b="$(seen_median qemu "$1")" \
+    'BEGIN { printf "%-12s hearth %8.1f ms   qemu %8.1f ms   throughput ratio %.3f   (wanted >= 1.0)\n", n, a / 1000, b / 1000, b / a }'
+}
 
 # ratio NAME OURS PEER WANTED
 ratio() { awk -v n="$1" -v a="$2" -v b="$3" -v w="$4" 'BEGIN { printf "%-34s hearth %10.1f   qemu %10.1f   ratio %.3f   (wanted %s)\n", n, a, b, a / b, w }'; }
