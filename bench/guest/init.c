@@ -1,7 +1,6 @@
 /* PID 1 of the benchmark guests: measures one thing by the guest's own clock, prints it, reboots.
  * The kernel command line says what, as an argument to init: boot | blk | net | wait. No libc, so that it costs nothing. */
 #include <linux/aio_abi.h>
-#include <linux/if.h>
 #include <linux/in.h>
 #include <linux/time.h>
 #include <stddef.h>
@@ -170,6 +169,7 @@ static void blk(void)
 	random_reads(fd);
 }
 
+#define AF_INET 2
 #define SIOCSIFFLAGS 0x8914
 #define SIOCSIFADDR 0x8916
 #define STREAM (64 * MIB)
@@ -220,13 +220,19 @@ static void ping_pong(int fd)
 
 static void net(void)
 {
-	struct ifreq eth = {.ifr_name = "eth0"};
-	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {ADDRESS(2)}};
+	/* struct ifreq; the kernel's header of it wants a libc. */
+	struct {
+		char name[16];
+		union {
+			struct sockaddr_in address;
+			short flags;
+			char room[24];
+		} is;
+	} eth = {.name = "eth0", .is.address = {.sin_family = AF_INET, .sin_addr = {ADDRESS(2)}}};
 	int fd = (int)call(NR_socket, AF_INET, 2, 0, 0, 0);
-	__builtin_memcpy(&eth.ifr_addr, &own, sizeof(own));
 	if (call(NR_ioctl, fd, SIOCSIFADDR, (long)&eth, 0, 0))
 		return fail("the address of eth0");
-	eth.ifr_flags = 1 /* IFF_UP */;
+	eth.is.flags = 1 /* IFF_UP */;
 	if (call(NR_ioctl, fd, SIOCSIFFLAGS, (long)&eth, 0, 0))
 		return fail("eth0 up");
 	stream(dial(9001), 1, "tcpsend");

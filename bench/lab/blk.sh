@@ -6,7 +6,7 @@ kernel=$1 rounds=$2
 disk="$work/disk.img"
 dd if=/dev/zero of="$disk" bs=1M count=256 status=none
 
-measure blk seqwrite seqread randread
+measure "$kernel" "$rounds" blk seqwrite seqread randread
 throughput_ratio seqwrite
 throughput_ratio seqread
 throughput_ratio randread

@@ -39,11 +39,11 @@ median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int(
 # field LOG NAME: the microseconds the guest printed for NAME.
 field() { tr -d '\r' <"$1" | sed -n "s/.*RESULT $2 \([0-9]*\).*/\1/p" | tail -n 1; }
 
-# measure INIT-ARGUMENT NAME...: runs both monitors $rounds times, and keeps the microseconds of each NAME.
+# measure KERNEL ROUNDS INIT-ARGUMENT NAME...: runs both monitors, and keeps the microseconds of each NAME.
 declare -A seen
 measure() {
-  local what=$1 i monitor test value
-  shift
+  local kernel=$1 rounds=$2 what=$3 i monitor test value
+  shift 3
   for ((i = 0; i < rounds; i++)); do
     for monitor in hearth qemu; do
       "run_$monitor" "$kernel" "$what" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }

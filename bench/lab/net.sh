@@ -12,7 +12,7 @@ setsid "$root/out/bench/peer" &
 peer=$!
 trap 'kill -- "-$peer" 2>/dev/null; ip link del "$tap"; rm -rf "$work"' EXIT
 
-measure net tcpsend tcpreceive pingpong
+measure "$kernel" "$rounds" net tcpsend tcpreceive pingpong
 throughput_ratio tcpsend
 throughput_ratio tcpreceive
 ratio "ping-pong, ms" "$(($(seen_median hearth pingpong) / 1000))" "$(($(seen_median qemu pingpong) / 1000))" "<= 1.0"
