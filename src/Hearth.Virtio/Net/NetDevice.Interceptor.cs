@@ -61,7 +61,7 @@ public sealed partial class NetDevice
 
         header.Clear();
         ReadOnlySpan<byte> frame = _copy.AsSpan(0, TapInterface.HeaderBytes + made);
-        SetFrame((uint)frame.Length);
+        SetFrame((uint)frame.Length, _buffers.Bytes);
         _buffers.Write(0, frame);
         frame[^(int)_overflowBytes..].CopyTo(_overflow);
         return true;

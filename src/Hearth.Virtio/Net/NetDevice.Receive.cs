@@ -29,6 +29,9 @@ public sealed unsafe partial class NetDevice
     private uint _frameBytes;
     private uint _overflowBytes;
 
+    // How long the next frame may be; a longer one costs a copy of what is over.
+    private uint _expectedBytes = MaxFrameBytes;
+
     private enum ReceiveStop
     {
         NoFrames,
@@ -152,11 +155,12 @@ public sealed unsafe partial class NetDevice
         while (_tapReady)
         {
             nint got;
+            uint lentBytes;
             // SAFETY: the pieces are pinned, came from checked chains and lie in guest memory, which outlives us; the
             // last is all of the pinned overflow buffer.
             fixed (byte* overflow = _overflow)
             {
-                ReadOnlySpan<iovec> pieces = _buffers.PiecesAnd(new iovec { iov_base = overflow, iov_len = MaxFrameBytes });
+                ReadOnlySpan<iovec> pieces = _buffers.Lend(_expectedBytes, new iovec { iov_base = overflow, iov_len = MaxFrameBytes }, out lentBytes);
                 fixed (iovec* first = pieces)
                 {
                     got = Unistd.readv(_tap.Fd.Number, first, pieces.Length);
@@ -165,7 +169,9 @@ public sealed unsafe partial class NetDevice
 
             if (got >= TapInterface.HeaderBytes)
             {
-                SetFrame((uint)got);
+                SetFrame((uint)got, lentBytes);
+                // Long frames come in rows: after one, room for the longest; then less and less.
+                _expectedBytes = got > lentBytes ? MaxFrameBytes : Math.Max((uint)got, _expectedBytes - (_expectedBytes / 8));
                 return true;
             }
 
@@ -185,10 +191,10 @@ public sealed unsafe partial class NetDevice
         return false;
     }
 
-    private void SetFrame(uint bytes)
+    private void SetFrame(uint bytes, uint inChains)
     {
         _frameBytes = bytes;
-        _overflowBytes = bytes > _buffers.Bytes ? bytes - _buffers.Bytes : 0;
+        _overflowBytes = bytes > inChains ? bytes - inChains : 0;
     }
 
     /// <summary>

@@ -15,6 +15,7 @@ internal sealed unsafe class ReceiveBuffers
 
     // Twice what can be held, so that taking from the front is seldom a move.
     private readonly iovec[] _pieces = GC.AllocateUninitializedArray<iovec>(2 * Virtqueue.MaxSegments, pinned: true);
+    private readonly iovec[] _lent = GC.AllocateUninitializedArray<iovec>(Virtqueue.MaxSegments, pinned: true);
     private readonly Chain[] _chains;
     private int _firstPiece;
     private int _pieceCount;
@@ -72,13 +73,43 @@ internal sealed unsafe class ReceiveBuffers
         return rejected;
     }
 
-    /// <summary>The pieces with <paramref name="last"/> behind them, for readv. Valid until the next call of anything here.</summary>
-    public ReadOnlySpan<iovec> PiecesAnd(iovec last)
+    /// <summary>
+    /// The first pieces, enough for <paramref name="wantedBytes"/> if there are so many, with <paramref name="last"/>
+    /// behind them, for readv. Valid until the next call of anything here.
+    /// <para>Drivers cut their buffers from one page after the other: what lies side by side is lent as one piece, for
+    /// each costs the kernel about as much as copying a packet.</para>
+    /// </summary>
+    /// <param name="wantedBytes">How long the frame may be expected to be.</param>
+    /// <param name="last">Takes what the chains do not.</param>
+    /// <param name="bytes">How many bytes the pieces take without <paramref name="last"/>.</param>
+    public ReadOnlySpan<iovec> Lend(uint wantedBytes, iovec last, out uint bytes)
     {
-        MakeRoom(1);
-        int end = _firstPiece + _pieceCount;
-        _pieces[end] = last;
-        return _pieces.AsSpan(_firstPiece, _pieceCount + 1);
+        bytes = 0;
+        int count = 0;
+        byte* end = null;
+        foreach (ref readonly iovec piece in _pieces.AsSpan(_firstPiece, _pieceCount))
+        {
+            if (bytes >= wantedBytes)
+            {
+                break;
+            }
+
+            if (piece.iov_base == end)
+            {
+                _lent[count - 1].iov_len += piece.iov_len;
+            }
+            else
+            {
+                _lent[count++] = piece;
+            }
+
+            // SAFETY: the pop proved iov_len bytes of guest memory at iov_base; one past them is only compared.
+            end = (byte*)piece.iov_base + piece.iov_len;
+            bytes += (uint)piece.iov_len;
+        }
+
+        _lent[count++] = last;
+        return _lent.AsSpan(0, count);
     }
 
     /// <summary>Copies <paramref name="source"/> to <paramref name="offset"/>; what does not fit any more is left out.</summary>
