@@ -34,6 +34,18 @@ public static unsafe class Polling
         return LinuxException.LastErrno is Errno.EAGAIN or Errno.EINTR ? 0 : data.Length;
     }
 
+    /// <summary>Waits until there is something to read from <paramref name="fd"/>, or its other end has gone.</summary>
+    /// <param name="fd">A socket or pipe.</param>
+    /// <param name="timeoutMs">The longest wait; 0 looks and does not wait.</param>
+    /// <returns>False where the time is up.</returns>
+    public static bool WaitReadable(FileDescriptor fd, int timeoutMs) => Wait(fd, Poll.POLLIN, timeoutMs) != 0;
+
+    /// <summary>As <see cref="WaitReadable"/>, until there is room to write.</summary>
+    public static bool WaitWritable(FileDescriptor fd, int timeoutMs) => Wait(fd, Poll.POLLOUT, timeoutMs) != 0;
+
+    /// <summary>Whether the other end of a socket has gone or will send no more.</summary>
+    public static bool HasHungUp(FileDescriptor fd) => (Wait(fd, Poll.POLLRDHUP, 0) & (Poll.POLLHUP | Poll.POLLRDHUP)) != 0;
+
     /// <summary>One read(2): the number of bytes, 0 at the end, -1 with the error in <see cref="LinuxException.LastErrno"/>.</summary>
     public static int Read(FileDescriptor fd, Span<byte> destination)
     {
@@ -42,5 +54,13 @@ public static unsafe class Polling
             // SAFETY: the span is pinned and the length is its own.
             return (int)Unistd.read(fd.Number, p, (nuint)destination.Length);
         }
+    }
+
+    // A wait cut short by a signal counts as time up: callers look at their own clock and come again.
+    private static short Wait(FileDescriptor fd, short events, int timeoutMs)
+    {
+        var poll = new pollfd { fd = fd.Number, events = events };
+        // SAFETY: one pollfd on this stack, count 1.
+        return Poll.poll(&poll, 1, timeoutMs) > 0 ? poll.revents : (short)0;
     }
 }

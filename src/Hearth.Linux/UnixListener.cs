@@ -1,4 +1,3 @@
-using System.Text;
 using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
@@ -15,16 +14,7 @@ public sealed unsafe class UnixListener : FileDescriptor
     /// <exception cref="LinuxException">The path is taken (EADDRINUSE), too long (ENAMETOOLONG), or cannot be made.</exception>
     public static UnixListener Bind(string path, int backlog)
     {
-        var address = new sockaddr_un { sun_family = SysSocket.AF_UNIX };
-        int length = Encoding.UTF8.GetByteCount(path);
-        // The last byte stays zero: other programs read the path as a C string.
-        if (length is 0 or >= sockaddr_un.PathSize || path.Contains('\0'))
-        {
-            throw new LinuxException($"bind(\"{path}\")", length == 0 ? Errno.ENOENT : Errno.ENAMETOOLONG, "A socket's path is 1 to 107 bytes long.");
-        }
-
-        // SAFETY: sun_path holds PathSize bytes and `length` was just checked to be less.
-        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, sockaddr_un.PathSize));
+        sockaddr_un address = UnixAddress.From(path, "bind");
         var listener = new UnixListener(Check(
             SysSocket.socket(SysSocket.AF_UNIX, SysSocket.SOCK_STREAM | SysSocket.SOCK_NONBLOCK | SysSocket.SOCK_CLOEXEC, 0),
             "socket(AF_UNIX)"));

@@ -29,6 +29,12 @@ public abstract class VirtioDevice : IDisposable
     /// <summary>What it counts.</summary>
     public abstract MetricGroup Metrics { get; }
 
+    /// <summary>
+    /// Whether another process serves the queues: the doorbells are then lent to it and the loop does not listen to
+    /// them, and it raises the interrupts itself (<see cref="IVirtioInterrupt.QueueEvent"/>). Constant.
+    /// </summary>
+    public virtual bool HasRemoteQueues => false;
+
     /// <summary>Guards everything that the transport, the event loop and the API thread share of this device.</summary>
     public Lock Gate { get; } = new();
 
@@ -43,7 +49,10 @@ public abstract class VirtioDevice : IDisposable
     {
     }
 
-    /// <summary>The driver is ready. Under Gate, on a vCPU thread: must not block. The queues may already hold buffers.</summary>
+    /// <summary>
+    /// The driver is ready. Under Gate, on a vCPU thread: must not block, but for a device with remote queues, whose
+    /// other process has a deadline. The queues may already hold buffers.
+    /// </summary>
     /// <exception cref="Linux.HearthException">The host cannot give what the device needs to run.</exception>
     public abstract void Activate(DeviceActivation activation);
 

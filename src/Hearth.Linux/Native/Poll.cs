@@ -7,6 +7,8 @@ public static unsafe partial class Poll
 {
     public const short POLLIN = 1;
     public const short POLLOUT = 4;
+    public const short POLLHUP = 0x10;
+    public const short POLLRDHUP = 0x2000;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int poll(pollfd* fds, nuint nfds, int timeout);

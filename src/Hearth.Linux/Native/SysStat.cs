@@ -11,6 +11,7 @@ public static unsafe partial class SysStat
     public const uint S_IFCHR = 0x2000;
     public const uint S_IFIFO = 0x1000;
     public const uint S_IFREG = 0x8000;
+    public const uint S_IFSOCK = 0xc000;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int fstat(int fd, stat_t* buf);

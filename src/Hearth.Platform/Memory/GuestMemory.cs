@@ -75,8 +75,12 @@ public sealed unsafe class GuestMemory : IDisposable
         FileDescriptor? memfd = null;
         if (backing == GuestMemoryBacking.SharedMemfd)
         {
-            memfd = new FileDescriptor(FileDescriptor.Check(SysMman.memfd_create("hearth-guest-ram", SysMman.MFD_CLOEXEC), "memfd_create()"));
+            memfd = new FileDescriptor(FileDescriptor.Check(
+                SysMman.memfd_create("hearth-guest-ram", SysMman.MFD_CLOEXEC | SysMman.MFD_ALLOW_SEALING), "memfd_create()"));
             FileDescriptor.Check(Unistd.ftruncate(memfd.Number, checked((long)sizeBytes)), $"ftruncate({sizeBytes} bytes of guest memory)");
+            // Whoever is given the file could otherwise cut it short, and our next access would be a SIGBUS.
+            FileDescriptor.Check(
+                Fcntl.fcntl(memfd.Number, Fcntl.F_ADD_SEALS, Fcntl.F_SEAL_SHRINK | Fcntl.F_SEAL_GROW | Fcntl.F_SEAL_SEAL), "fcntl(F_ADD_SEALS)");
         }
 
         ulong low = Math.Min(sizeBytes, MmioGapStart);

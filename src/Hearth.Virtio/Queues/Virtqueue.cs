@@ -285,6 +285,12 @@ public sealed unsafe partial class Virtqueue
             return false;
         }
 
+        if (_orphanCount > 0)
+        {
+            head = _orphans[--_orphanCount];
+            return true;
+        }
+
         if (_nextAvail == _availSeen)
         {
             // Acquire: the index before the entries and descriptors it covers. Pairs with the driver's write barrier

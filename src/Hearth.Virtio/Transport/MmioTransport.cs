@@ -45,14 +45,15 @@ public sealed class MmioTransport : IBusDevice, IVirtioInterrupt, ISnapshottable
         _loop = loop;
         int queues = device.MaxQueueSizes.Length;
         _notifiers = new EventFd[queues];
-        _registrations = new EventRegistration[queues];
+        // Doorbells that were lent to another process are not this loop's to hear.
+        _registrations = new EventRegistration[device.HasRemoteQueues ? 0 : queues];
         for (int i = 0; i < queues; i++)
         {
             _notifiers[i] = new EventFd();
         }
 
         _machine = new VirtioStatusMachine(device, memory, this, loop, _notifiers);
-        for (int i = 0; i < queues; i++)
+        for (int i = 0; i < _registrations.Length; i++)
         {
             // Edge-triggered: each ring wakes the loop once, and nobody needs a read(2) to silence the bell.
             _registrations[i] = loop.Add(_notifiers[i], EpollEvents.In | EpollEvents.EdgeTriggered, new QueueHandler(this, i));
@@ -121,6 +122,8 @@ public sealed class MmioTransport : IBusDevice, IVirtioInterrupt, ISnapshottable
 
     public void SignalConfigChange() => Raise(ConfigChangeInterrupt);
 
+    public EventFd? QueueEvent(int index) => _line.Event;
+
     /// <summary>Under the device's Gate, with the guest paused.</summary>
     public TransportState Save() => _machine.Save() with { InterruptStatus = Volatile.Read(ref _interruptStatus) };
 
@@ -176,7 +179,7 @@ public sealed class MmioTransport : IBusDevice, IVirtioInterrupt, ISnapshottable
             case MmioRegisters.VendorId:
                 return Vendor;
             case MmioRegisters.InterruptStatus:
-                return Volatile.Read(ref _interruptStatus);
+                return ReadInterruptStatus();
             case MmioRegisters.Status:
                 return (uint)_machine.Status;
             case MmioRegisters.ConfigGeneration:
@@ -199,6 +202,16 @@ public sealed class MmioTransport : IBusDevice, IVirtioInterrupt, ISnapshottable
                 _ => 0,
             };
         }
+    }
+
+    /// <summary>
+    /// Another process that serves the queues raises the line, and cannot set a bit here: any interrupt may then be of
+    /// a queue, and the driver finds out by looking (virtio 1.2 §4.2.2.1 allows it nothing else to do).
+    /// </summary>
+    private uint ReadInterruptStatus()
+    {
+        uint status = Volatile.Read(ref _interruptStatus);
+        return _device.HasRemoteQueues && (_machine.Status & DeviceStatus.DriverOk) != 0 ? status | UsedBufferInterrupt : status;
     }
 
     private void WriteRegister(uint register, uint value)

@@ -18,6 +18,8 @@ public sealed class IrqFdLine : IInterruptLine, IDisposable
     /// <summary>The global system interrupt: the IOAPIC pin.</summary>
     public uint Gsi { get; }
 
+    public EventFd Event => _eventFd;
+
     public void Trigger() => _eventFd.Signal();
 
     public void Dispose() => _eventFd.Dispose();

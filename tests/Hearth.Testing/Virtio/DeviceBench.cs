@@ -21,7 +21,7 @@ public sealed class DeviceBench : IDisposable
     {
         Device = device;
         _ownsDevice = ownsDevice;
-        Memory = GuestMemory.Create(memoryBytes);
+        Memory = GuestMemory.Create(memoryBytes, device.HasRemoteQueues ? GuestMemoryBacking.SharedMemfd : GuestMemoryBacking.Anonymous);
         Transport = new MmioTransport(device, Memory, Line, Loop);
         Driver = new FakeMmioDriver(Transport);
     }
@@ -99,6 +99,7 @@ public sealed class DeviceBench : IDisposable
         }
 
         Loop.Dispose();
+        Line.Dispose();
         Memory.Dispose();
     }
 }

@@ -1,0 +1,149 @@
+using CsCheck;
+using Hearth.Platform.Memory;
+using Hearth.Testing.Virtio;
+using Hearth.Virtio.Queues;
+
+namespace Hearth.Virtio.Tests.Queues;
+
+/// <summary>A queue whose other process stopped, or died with chains in its hands.</summary>
+public class VirtqueueAdoptionTests
+{
+    private const ushort Size = 8;
+
+    [Fact]
+    public void What_a_dead_process_held_comes_out_once_and_nothing_else()
+    {
+        // Each step: how many chains the driver adds, how many the process gives back, and in which order.
+        Gen.Select(Gen.Int[0, 4], Gen.Int[0, 4], Gen.Int[0, 7]).Array[0, 200].Sample(
+            steps =>
+            {
+                using var memory = GuestMemory.Create(1 << 20);
+                var driver = new FakeDriver(memory, 0x1000, Size);
+                Virtqueue process = Open(memory, driver.Layout);
+                var held = new List<ushort>();
+                // A chain that is held for less than a round of the ring is always found.
+                var age = new Dictionary<ushort, int>();
+                int added = 0;
+                foreach ((int adds, int uses, int pick) in steps)
+                {
+                    for (int i = 0; i < adds && driver.FreeDescriptors > 0; i++, added++)
+                    {
+                        if (held.Count > 0 && added - held.Min(h => age[h]) >= Size - 1)
+                        {
+                            break;
+                        }
+
+                        ushort head = driver.Add(driver.Writable(16));
+                        age[head] = added;
+                        Assert.True(process.TryPop(out DescriptorChain chain));
+                        held.Add(chain.Head);
+                    }
+
+                    for (int i = 0; i < uses && held.Count > 0; i++)
+                    {
+                        ushort head = held[pick % held.Count];
+                        held.Remove(head);
+                        process.AddUsed(head, 0);
+                        process.PublishUsed();
+                        driver.TakeUsed();
+                    }
+                }
+
+                ushort unseen = 0;
+                if (driver.FreeDescriptors > 0)
+                {
+                    unseen = driver.Add(driver.Writable(16));
+                    held.Add(unseen);
+                }
+
+                Virtqueue heir = Open(memory, driver.Layout);
+                heir.AdoptOrphaned();
+                var found = new List<ushort>();
+                while (heir.TryPop(out DescriptorChain chain))
+                {
+                    found.Add(chain.Head);
+                    heir.AddUsed(chain.Head, 0);
+                }
+
+                heir.PublishUsed();
+                Assert.Equal(held.Order(), found.Order());
+                Assert.True(heir.NeedsNotification());
+                while (driver.Outstanding > 0)
+                {
+                    driver.TakeUsed();
+                }
+
+                driver.Add(driver.Writable(16));
+                Assert.True(heir.TryPop(out _));
+            },
+            threads: 1);
+    }
+
+    [Fact]
+    public void Rings_of_any_content_are_survived()
+    {
+        Gen.Select(Gen.Byte.Array[16 * Size], Gen.UShort[0, 9].Array[Size + 3], Gen.UInt[0, 9].Array[2 * Size], Gen.UShort[0, 20], Gen.UShort).Sample(
+            (descriptors, avail, used, ahead, usedIdx) =>
+            {
+                using var memory = GuestMemory.Create(1 << 20);
+                var driver = new FakeDriver(memory, 0x1000, Size);
+                VirtqueueState layout = driver.Layout;
+                memory.Write(new GuestAddress(layout.DescriptorTable), descriptors);
+                for (int i = 0; i < avail.Length; i++)
+                {
+                    memory.Write(new GuestAddress(layout.AvailRing + (2 * (ulong)i)), avail[i]);
+                }
+
+                for (int i = 0; i < used.Length; i++)
+                {
+                    memory.Write(new GuestAddress(layout.UsedRing + 4 + (4 * (ulong)i)), used[i]);
+                }
+
+                driver.UsedIdx = usedIdx;
+                driver.AvailIdx = (ushort)(usedIdx + ahead);
+                Virtqueue heir = Open(memory, layout);
+                heir.AdoptOrphaned();
+                int popped = 0;
+                while (heir.TryPop(out _))
+                {
+                    Assert.True(++popped <= Size);
+                }
+
+                Assert.True(ahead <= Size || heir.Fault == QueueFault.AvailIndexJump);
+            },
+            threads: 1);
+    }
+
+    [Fact]
+    public void A_queue_that_came_back_in_good_order_goes_on_where_it_was_left()
+    {
+        using var memory = GuestMemory.Create(1 << 20);
+        var driver = new FakeDriver(memory, 0x1000, Size);
+        Virtqueue process = Open(memory, driver.Layout);
+        driver.Add(driver.Writable(16));
+        Assert.True(process.TryPop(out DescriptorChain done));
+        process.AddUsed(done.Head, 0);
+        process.PublishUsed();
+        ushort next = driver.Add(driver.Writable(16));
+        Virtqueue heir = Open(memory, driver.Layout);
+        heir.Adopt(1);
+        Assert.Equal(driver.Layout with { NextAvail = 1, NextUsed = 1 }, heir.Save());
+        Assert.True(heir.TryPop(out DescriptorChain chain));
+        Assert.Equal(next, chain.Head);
+    }
+
+    [Fact]
+    public void A_queue_that_the_driver_left_out_has_nothing_to_adopt()
+    {
+        using var memory = GuestMemory.Create(1 << 20);
+        Virtqueue queue = Open(memory, new VirtqueueState());
+        queue.AdoptOrphaned();
+        Assert.False(queue.TryPop(out _));
+    }
+
+    private static Virtqueue Open(GuestMemory memory, VirtqueueState layout)
+    {
+        Assert.Equal(QueueFault.None, Virtqueue.TryCreate(memory, layout, Size, VirtioFeatures.Common, null, out Virtqueue? queue));
+        return queue!;
+    }
+}
