@@ -42,6 +42,24 @@ public sealed unsafe class UnixStream : FileDescriptor
         return stream;
     }
 
+    /// <summary>What <see cref="Connect"/> would fail with, without a connection, of which some programs take only one.</summary>
+    /// <returns><see cref="Errno.None"/> where there is a socket; whether somebody listens is not known.</returns>
+    public static Errno Probe(string path)
+    {
+        try
+        {
+            using FileDescriptor file = Open(path, Fcntl.O_PATH);
+            stat_t stat;
+            // SAFETY: `stat` lives on this stack for the whole call and has the kernel's size.
+            Check(SysStat.fstat(file.Number, &stat), $"fstat(\"{path}\")");
+            return (stat.st_mode & SysStat.S_IFMT) == SysStat.S_IFSOCK ? Errno.None : Errno.ECONNREFUSED;
+        }
+        catch (LinuxException e)
+        {
+            return e.Errno;
+        }
+    }
+
     /// <returns>Bytes received, 1 or more; <see cref="WouldBlock"/>; or <see cref="Closed"/>.</returns>
     public int Receive(Span<byte> buffer)
     {

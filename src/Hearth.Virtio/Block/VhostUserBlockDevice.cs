@@ -11,6 +11,9 @@ namespace Hearth.Virtio.Block;
 /// </summary>
 public sealed class VhostUserBlockDevice : VhostUserFrontEnd, ISnapshottable<VhostUserBlockState>
 {
+    /// <summary>The key of its counters. Source: Firecracker devices/virtio/vhost_user_metrics.rs.</summary>
+    public const string MetricsName = "vhost_user_block";
+
     private const ulong FeatureSizeMax = 1UL << 1;
     private const ulong FeatureSegMax = 1UL << 2;
     private const ulong FeatureReadOnly = 1UL << 5;
@@ -34,7 +37,7 @@ public sealed class VhostUserBlockDevice : VhostUserFrontEnd, ISnapshottable<Vho
     }
 
     internal VhostUserBlockDevice(VhostUserBlockConfig config, TimeSpan patience)
-        : base(config.Socket, Features(config.CacheType), s_queueSizes.Length, ConfigBytes, patience)
+        : base(MetricsName, config.Socket, Features(config.CacheType), s_queueSizes.Length, ConfigBytes, patience)
     {
         _settings = config;
     }

@@ -13,6 +13,9 @@ namespace Hearth.Virtio.Fs;
 /// </summary>
 public sealed class FsDevice : VhostUserFrontEnd, ISnapshottable<FsState>
 {
+    /// <summary>The key of its counters.</summary>
+    public const string MetricsName = "vhost_user_fs";
+
     /// <summary>The longest tag, in bytes of UTF-8. Source: struct virtio_fs_config.</summary>
     public const int MaxTagBytes = 36;
 
@@ -36,7 +39,7 @@ public sealed class FsDevice : VhostUserFrontEnd, ISnapshottable<FsState>
     }
 
     internal FsDevice(string tag, string socket, TimeSpan patience)
-        : base(socket, VirtioFeatures.Common, s_queueSizes.Length, configBytes: 0, patience)
+        : base(MetricsName, socket, VirtioFeatures.Common, s_queueSizes.Length, configBytes: 0, patience)
     {
         _tag = tag;
         Encoding.UTF8.GetBytes(tag, _config.AsSpan(0, MaxTagBytes));

@@ -25,15 +25,17 @@ public abstract class VhostUserFrontEnd : VirtioDevice
     private EventRegistration? _end;
 
     /// <summary>Connects and negotiates. Waits for the back end: not for the event loop.</summary>
+    /// <param name="metricsName">The key of its counters.</param>
     /// <param name="socket">Where the back end listens.</param>
     /// <param name="wanted">The features the device may have; those that the back end lacks are not offered.</param>
     /// <param name="queues">How many queues it has.</param>
     /// <param name="configBytes">How much configuration space the back end keeps; 0 where the device keeps its own.</param>
     /// <param name="patience">How long a back end may take for any one step.</param>
     /// <exception cref="HearthException">There is no back end, or it is none for this device.</exception>
-    protected VhostUserFrontEnd(string socket, ulong wanted, int queues, int configBytes, TimeSpan patience)
+    protected VhostUserFrontEnd(string metricsName, string socket, ulong wanted, int queues, int configBytes, TimeSpan patience)
     {
         _socket = socket;
+        Metrics = new VhostUserMetrics(metricsName);
         _config = new byte[configBytes];
         Patience = patience;
         _connection = Connect(queues, out ulong features);
@@ -52,7 +54,7 @@ public abstract class VhostUserFrontEnd : VirtioDevice
 
     public sealed override ulong OfferedFeatures => _offered;
 
-    public override VhostUserMetrics Metrics { get; } = new();
+    public override VhostUserMetrics Metrics { get; }
 
     /// <summary>Where the back end listens.</summary>
     public string Socket => _socket;

@@ -5,8 +5,8 @@ namespace Hearth.Virtio.VhostUser;
 /// <summary>The counters of a device that another process serves, under Firecracker's names where it has them.</summary>
 public sealed class VhostUserMetrics : MetricGroup
 {
-    public VhostUserMetrics()
-        : base("vhost_user")
+    public VhostUserMetrics(string name)
+        : base(name)
     {
         ActivateFails = Counter("activate_fails");
         CfgFails = Counter("cfg_fails");

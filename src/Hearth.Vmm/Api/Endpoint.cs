@@ -25,6 +25,9 @@ public abstract class Endpoint
     /// <summary>Firecracker's name for this resource in the metrics of requests: <c>drive</c>; null if it has none.</summary>
     public virtual string? MetricName => null;
 
+    /// <summary>Whether Firecracker has no such resource: GET /vm/config is then silent about it with <c>--strict-firecracker</c>.</summary>
+    public virtual bool IsExtension => false;
+
     public virtual VmmAction? Get() => null;
 
     /// <param name="id">From the path; null in the config file, where the body's own counts.</param>

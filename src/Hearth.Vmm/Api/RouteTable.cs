@@ -21,6 +21,7 @@ public static class RouteTable
         new DrivesEndpoint(),
         new NetworkInterfacesEndpoint(),
         new EntropyEndpoint(),
+        new FilesystemsEndpoint(),
         new SerialEndpoint(),
         new MmdsConfigEndpoint(),
         new MmdsEndpoint(),

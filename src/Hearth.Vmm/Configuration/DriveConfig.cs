@@ -22,8 +22,11 @@ public sealed record DriveConfig : IDeviceConfig
 {
     public required string DriveId { get; init; }
 
-    /// <summary>A raw image or block device on the host.</summary>
-    public required string PathOnHost { get; init; }
+    /// <summary>A raw image or block device on the host; null where <see cref="Socket"/> is not.</summary>
+    public string? PathOnHost { get; init; }
+
+    /// <summary>Where a vhost-user back end serves the drive, and says itself whether it is read-only; else null.</summary>
+    public string? Socket { get; init; }
 
     public required bool IsRootDevice { get; init; }
 
@@ -39,4 +42,6 @@ public sealed record DriveConfig : IDeviceConfig
     public RateLimiterConfig? RateLimiter { get; init; }
 
     string IDeviceConfig.Id => DriveId;
+
+    bool IDeviceConfig.NeedsSharedMemory => Socket is not null;
 }

@@ -1,8 +1,10 @@
 using Hearth.Platform.Telemetry;
 using Hearth.Virtio;
 using Hearth.Virtio.Block;
+using Hearth.Virtio.Fs;
 using Hearth.Virtio.Net;
 using Hearth.Virtio.Rng;
+using Hearth.Virtio.VhostUser;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Mmds;
 using Hearth.Vmm.Telemetry.Metrics;
@@ -22,6 +24,9 @@ public static class DeviceCatalog
         new(Drives, RootArguments, new BlockMetrics(), HasIds: true),
         new(NetworkInterfaces, static _ => [], new NetMetrics(), HasIds: true),
         new(Entropy, static _ => [], new RngMetrics()),
+        new(Filesystems, static _ => [], new VhostUserMetrics(FsDevice.MetricsName), HasIds: true),
+        // Made among the drives, whose order the guest sees, and counted apart.
+        new(static _ => [], static _ => [], new VhostUserMetrics(VhostUserBlockDevice.MetricsName), HasIds: true),
     ];
 
     private delegate IEnumerable<VirtioDevice> Factory(VmResources resources);
@@ -59,13 +64,19 @@ public static class DeviceCatalog
         {
             yield return new DeviceMetrics(
                 kind.Total,
-                [.. devices.All.Where(d => d.Metrics.GetType() == kind.Total.GetType()).Select(d => (kind.HasIds ? d.Id : null, d.Metrics))]);
+                [.. devices.All.Where(d => d.Metrics.Name == kind.Total.Name).Select(d => (kind.HasIds ? d.Id : null, d.Metrics))]);
         }
     }
 
     /// <summary>PATCH /drives on a running machine.</summary>
     public static void UpdateDrive(MmioDevices devices, string driveId, string? path, RateLimiterConfig? rateLimiter)
     {
+        if (devices.Find<VhostUserBlockDevice>(driveId) is { } remote)
+        {
+            remote.Refresh();
+            return;
+        }
+
         BlockDevice drive = devices.Find<BlockDevice>(driveId) ?? throw new ConfigurationException($"There is no drive with the id {driveId}.");
         if (path is not null)
         {
@@ -89,16 +100,22 @@ public static class DeviceCatalog
     {
         foreach (DriveConfig drive in resources.Devices<DriveConfig>())
         {
-            yield return new BlockDevice(new BlockConfig
-            {
-                DriveId = drive.DriveId,
-                Path = drive.PathOnHost,
-                IsReadOnly = drive.IsReadOnly,
-                CacheType = drive.CacheType == CacheType.Writeback ? BlockCacheType.Writeback : BlockCacheType.Unsafe,
-                RateLimiter = Limits(drive.RateLimiter),
-            });
+            BlockCacheType cacheType = drive.CacheType == CacheType.Writeback ? BlockCacheType.Writeback : BlockCacheType.Unsafe;
+            yield return drive.Socket is not null
+                ? new VhostUserBlockDevice(new VhostUserBlockConfig { DriveId = drive.DriveId, Socket = drive.Socket, CacheType = cacheType })
+                : new BlockDevice(new BlockConfig
+                {
+                    DriveId = drive.DriveId,
+                    Path = drive.PathOnHost!,
+                    IsReadOnly = drive.IsReadOnly,
+                    CacheType = cacheType,
+                    RateLimiter = Limits(drive.RateLimiter),
+                });
         }
     }
+
+    private static IEnumerable<VirtioDevice> Filesystems(VmResources resources) =>
+        resources.Devices<FilesystemConfig>().Select(static filesystem => new FsDevice(filesystem.Tag, filesystem.Socket));
 
     private static IEnumerable<VirtioDevice> Entropy(VmResources resources)
     {

@@ -49,7 +49,8 @@ public sealed class MachineBuilder : IMachineBuilder
         Machine? machine = null;
         try
         {
-            memory = GuestMemory.Create(config.MemSizeMib << 20);
+            bool isShared = resources.Devices<IDeviceConfig>().Any(static device => device.NeedsSharedMemory);
+            memory = GuestMemory.Create(config.MemSizeMib << 20, isShared ? GuestMemoryBacking.SharedMemfd : GuestMemoryBacking.Anonymous);
             LoadedKernel kernel = KernelLoader.LoadKernel(memory, boot.KernelImagePath);
             LoadedInitrd? initrd = boot.InitrdPath is null ? null : KernelLoader.LoadInitrd(memory, boot.InitrdPath, kernel);
             vm = CreateVm(kvm, memory);

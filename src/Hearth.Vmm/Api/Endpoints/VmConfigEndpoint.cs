@@ -25,7 +25,7 @@ internal sealed class VmConfigEndpoint : Endpoint
             json.WriteStartObject();
             foreach (Endpoint endpoint in RouteTable.Endpoints)
             {
-                if (endpoint.Section is not { } section)
+                if (endpoint.Section is not { } section || (endpoint.IsExtension && Resources.Options.StrictFirecracker))
                 {
                     continue;
                 }
