@@ -77,6 +77,38 @@ public class DriveTests
         Assert.Equal(0, monitor.AwaitExit());
     }
 
+    [Fact]
+    public void A_drive_that_another_process_serves_takes_what_the_guest_writes_and_fails_with_it()
+    {
+        using var monitor = new MonitorProcess();
+        string disk = Blank(monitor.Folder, "disk");
+        using BackEndProcess backEnd = BackEndProcess.Drive(disk, Path.Combine(monitor.Folder, "drive.sock"), writable: true);
+        string initrd = Lab.WriteInitrd(
+            monitor.Folder,
+            $"""
+            echo SECTORS=$(cat /sys/block/vda/size)
+            dd if=/dev/urandom of=/dev/vda bs=64k count={SizeMib * 16} 2>/dev/null
+            sync
+            echo 3 > /proc/sys/vm/drop_caches
+            echo "vda=$(sha256sum /dev/vda | cut -d' ' -f1)"
+            while dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null; do echo 3 > /proc/sys/vm/drop_caches; done
+            echo READING-FAILED
+            dd if=/dev/urandom of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null || echo WRITING-FAILED
+            """);
+        monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
+        monitor.Put("/drives/remote", $$"""{"drive_id": "remote", "is_root_device": false, "cache_type": "Writeback", "socket": "{{backEnd.Socket}}"}""");
+        monitor.Start();
+        monitor.Await("SECTORS=32768\n");
+        monitor.Await("vda=[0-9a-f]{64}\n");
+        Assert.Contains($"vda={Sum(disk)}", monitor.Console, StringComparison.Ordinal);
+        monitor.Patch("/drives/remote", """{"drive_id": "remote"}""");
+        backEnd.Kill();
+        monitor.Await("READING-FAILED");
+        monitor.Await("WRITING-FAILED");
+        Assert.Contains("\"Running\"", monitor.Request("GET", "/").Body, StringComparison.Ordinal);
+        Assert.Equal(0, monitor.AwaitExit());
+    }
+
     private static string Blank(string folder, string name)
     {
         string path = Path.Combine(folder, name);

@@ -66,6 +66,7 @@ public sealed unsafe partial class Virtqueue
         // Both windows begin at the same free-running index, so that entries never written cancel out.
         for (int i = 1; i <= _size - held; i++)
         {
+            // SAFETY: as above: the first half of an entry of the used ring.
             uint head = Volatile.Read(ref *(uint*)(_usedRing + (8 * (unchecked((ushort)(_nextUsed - i)) & (_size - 1)))));
             if (head < _size)
             {
