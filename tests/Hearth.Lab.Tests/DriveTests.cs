@@ -94,6 +94,7 @@ public class DriveTests
             while dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null; do echo 3 > /proc/sys/vm/drop_caches; done
             echo READING-FAILED
             dd if=/dev/urandom of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null || echo WRITING-FAILED
+            read -r go
             """);
         monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
         monitor.Put("/drives/remote", $$"""{"drive_id": "remote", "is_root_device": false, "cache_type": "Writeback", "socket": "{{backEnd.Socket}}"}""");
@@ -106,6 +107,7 @@ public class DriveTests
         monitor.Await("READING-FAILED");
         monitor.Await("WRITING-FAILED");
         Assert.Contains("\"Running\"", monitor.Request("GET", "/").Body, StringComparison.Ordinal);
+        monitor.Type("go");
         Assert.Equal(0, monitor.AwaitExit());
     }
 

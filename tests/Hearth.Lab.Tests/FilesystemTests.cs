@@ -84,6 +84,7 @@ public class FilesystemTests
             while echo more > /mnt/new-$n; do n=$((n + 1)); done
             ls /mnt && echo LISTED || echo FAILED
             cat /mnt/other || echo FAILED
+            read -r go
             """);
         monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
         monitor.Put("/filesystems/data", $$"""{"tag": "data", "socket": "{{backEnd.Socket}}"}""");
@@ -96,6 +97,7 @@ public class FilesystemTests
         monitor.Await("FAILED");
         Assert.Contains("\"Running\"", monitor.Request("GET", "/").Body, StringComparison.Ordinal);
         Assert.Contains("has gone. The guest's requests to Fs data fail", monitor.Console, StringComparison.Ordinal);
+        monitor.Type("go");
         Assert.Equal(0, monitor.AwaitExit());
     }
 }
