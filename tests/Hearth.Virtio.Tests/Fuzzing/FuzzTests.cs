@@ -1,10 +1,12 @@
 using Hearth.Linux;
 using Hearth.Testing.Fuzzing;
 using Hearth.Virtio.Block;
+using Hearth.Virtio.Fs;
 using Hearth.Virtio.RateLimiting;
 using Hearth.Virtio.Rng;
 using Hearth.Virtio.Tests.Block;
 using Hearth.Virtio.Tests.Net;
+using Hearth.Virtio.Tests.VhostUser;
 
 namespace Hearth.Virtio.Tests.Fuzzing;
 
@@ -38,4 +40,25 @@ public class FuzzTests
         using var target = new DeviceFuzzTarget(new RngDevice(new RateLimiterConfig(new TokenBucketConfig(100_000, 0, 1000), null)));
         target.Run(input);
     });
+
+    /// <summary>A guest whose file system's back end holds all requests, dies and comes back.</summary>
+    [Fact]
+    public void Fuzz_fs()
+    {
+        using var backEnd = new FakeBackEnd { Holds = true };
+        Fuzzer.Run("fs", input =>
+        {
+            if (!backEnd.IsAlive)
+            {
+                backEnd.StartAgain();
+            }
+
+            using var target = new DeviceFuzzTarget(new FsDevice("tag", backEnd.Path), _ => (backEnd.IsAlive ? (Action)backEnd.Die : backEnd.StartAgain)());
+            target.Run(input);
+        });
+    }
+
+    /// <summary>A hostile back end.</summary>
+    [Fact]
+    public void Fuzz_vhost_user() => Fuzzer.Run("vhost_user", VhostUserFuzzTarget.Run);
 }

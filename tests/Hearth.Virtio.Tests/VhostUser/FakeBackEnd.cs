@@ -12,7 +12,7 @@ namespace Hearth.Virtio.Tests.VhostUser;
 /// is sent and serves the rings there: each request's readable bytes come back in its writable ones. What a good back
 /// end never does goes through <see cref="Answer"/> and the switches.
 /// </summary>
-internal sealed unsafe partial class FakeBackEnd : IDisposable
+internal sealed unsafe class FakeBackEnd : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-vhost-").FullName;
     private readonly EventLoop _loop = new();
@@ -52,13 +52,17 @@ internal sealed unsafe partial class FakeBackEnd : IDisposable
 
     public int Sessions;
 
-    /// <summary>Writes into the guest's memory as the back end sees it; where the session maps it.</summary>
+    /// <summary>A byte of guest memory as the back end sees it.</summary>
     public byte ReadByte(ulong guestAddress) => OnLoop(() => *_session!.Host(guestAddress));
+
+    /// <summary>Whether it listens.</summary>
+    public bool IsAlive { get; private set; }
 
     /// <summary>Dies as a killed process does.</summary>
     public void Die() => OnLoop(() =>
     {
         End();
+        IsAlive = false;
         _loop.Remove(_listening);
         _listener!.Dispose();
         File.Delete(Path);
@@ -96,6 +100,7 @@ internal sealed unsafe partial class FakeBackEnd : IDisposable
 
     private void Listen()
     {
+        IsAlive = true;
         _listener = UnixListener.Bind(Path, 8);
         _listening = _loop.Add(_listener, EpollEvents.In, new Handler(() =>
         {
@@ -319,7 +324,7 @@ internal sealed unsafe partial class FakeBackEnd : IDisposable
             {
                 var piece = new iovec { iov_base = start, iov_len = (nuint)destination.Length };
                 var message = new msghdr { msg_iov = &piece, msg_iovlen = 1, msg_control = control, msg_controllen = 64 };
-                int length = (int)recvmsg(_stream.Number, &message, 0);
+                int length = (int)SysSocket.recvmsg(_stream.Number, &message, 0);
                 if (length > 0 && message.msg_controllen > (nuint)sizeof(cmsghdr))
                 {
                     var numbers = new ReadOnlySpan<int>(control + sizeof(cmsghdr), (int)(((cmsghdr*)control)->cmsg_len - (nuint)sizeof(cmsghdr)) / sizeof(int));
@@ -358,7 +363,4 @@ internal sealed unsafe partial class FakeBackEnd : IDisposable
             return Next;
         }
     }
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint recvmsg(int fd, msghdr* message, int flags);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CsCheck;
 using Hearth.Virtio.VhostUser;
 
 namespace Hearth.Virtio.Tests.VhostUser;
@@ -7,34 +6,17 @@ namespace Hearth.Virtio.Tests.VhostUser;
 public class HostileBackEndTests
 {
     [Theory]
-    [InlineData(0, 300)]
-    [InlineData(1, 300)]
-    [InlineData(2, 60)]
-    [InlineData(3, 60)]
-    public void Whatever_a_back_end_says_the_monitor_goes_on(byte device, int runs)
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_back_end_may_stop_talking_after_any_of_its_answers(byte device)
     {
         List<byte[]> session = Session((device & 1) == 1);
-        // A good session, its prefixes, and mutations of it.
         for (int length = 0; length <= session.Count; length++)
         {
             VhostUserFuzzTarget.Run([device, .. session.Take(length).SelectMany(static m => m)]);
         }
-
-        byte[] good = [device, .. session.SelectMany(static m => m)];
-        Gen.Select(Gen.Int[0, good.Length - 1], Gen.Byte).Array[1, 4].Sample(
-            changes =>
-            {
-                byte[] bad = [.. good];
-                foreach ((int at, byte value) in changes)
-                {
-                    bad[at] = value;
-                }
-
-                VhostUserFuzzTarget.Run(bad);
-            },
-            iter: runs,
-            threads: 1);
-        Gen.Byte.Array[0, 200].Sample(bytes => VhostUserFuzzTarget.Run(bytes), iter: runs, threads: 1);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Hearth.Linux;
+using Hearth.Linux.Native;
 using Hearth.Testing.Virtio;
 using Hearth.Virtio.Block;
 using Hearth.Virtio.Fs;
@@ -15,10 +16,9 @@ namespace Hearth.Virtio.Tests.VhostUser;
 /// side of the connection. What follows is messages: a byte each of request, flags (0 for a good
 /// answer's) and length, then the payload; request 0 is for bytes as they are.</para>
 /// </summary>
-public static partial class VhostUserFuzzTarget
+public static class VhostUserFuzzTarget
 {
     private const int MaxSaid = 64 * 1024;
-    private const int ShutWrite = 1;
 
     // One mouth for all runs: who connects hears what is to be said now.
     private static readonly EventLoop s_loop = new();
@@ -110,9 +110,6 @@ public static partial class VhostUserFuzzTarget
         return thread;
     }
 
-    [LibraryImport("libc")]
-    private static partial int shutdown(int fd, int how);
-
     private sealed class Mouth : IEventHandler
     {
         public void OnReady(EpollEvents events)
@@ -131,7 +128,7 @@ public static partial class VhostUserFuzzTarget
             if (!Volatile.Read(ref s_hangs))
             {
                 // The other half stays open, so that the front end may go on talking.
-                _ = shutdown(stream.Number, ShutWrite);
+                _ = SysSocket.shutdown(stream.Number, SysSocket.SHUT_WR);
             }
 
             s_heard.Add(stream);
