@@ -22,7 +22,7 @@ internal static partial class ProjectRules
         ["Hearth.Ttrpc"] = [],
         ["Hearth.Oci"] = [],
         ["Hearth.Firecracker"] = [],
-        ["Hearth.Images"] = ["Hearth.Oci"],
+        ["Hearth.Images"] = ["Hearth.Oci", "Hearth.Linux"],
         ["Hearth.Network"] = ["Hearth.Linux"],
         ["Hearth.Agent.Protocol"] = ["Hearth.Ttrpc"],
         ["Hearth.Runtime"] = ["Hearth.Images", "Hearth.Network", "Hearth.Firecracker", "Hearth.Agent.Protocol"],

@@ -3,12 +3,13 @@ using Hearth.Images;
 namespace Hearth.Programs.Hearth;
 
 /// <summary>
-/// Progress on standard error, so that standard output stays for results. A step with a percentage counts up on one line
+/// Progress on standard error, so that standard output stays for results. A step with a percentage is a bar on one line
 /// of a terminal; elsewhere it is told every ten percent.
 /// </summary>
 internal sealed class ConsoleProgress : IProgress<ImageProgress>, IDisposable
 {
     private const int LoggedStep = 10;
+    private const int BarCells = 30;
 
     private readonly bool _terminal = !Console.IsErrorRedirected;
     // Guards the fields below: tools report from the threads that read their output.
@@ -35,7 +36,8 @@ internal sealed class ConsoleProgress : IProgress<ImageProgress>, IDisposable
                     EndLine();
                 }
 
-                Console.Error.Write($"\r    {value.Text}: {percent} %");
+                int filled = percent * BarCells / 100;
+                Console.Error.Write($"\r    {value.Text}: {new string('█', filled)}{new string('░', BarCells - filled)} {percent,3} %");
             }
             else if (first || percent >= _logged + LoggedStep)
             {
