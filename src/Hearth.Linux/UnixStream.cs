@@ -6,7 +6,7 @@ namespace Hearth.Linux;
 /// <summary>One end of a connected stream socket. Non-blocking; a vanished peer is a result, never a signal.</summary>
 public sealed unsafe class UnixStream : FileDescriptor
 {
-    /// <summary>What <see cref="Receive"/> and <see cref="Send(ReadOnlySpan{byte})"/> return where the call would have to wait.</summary>
+    /// <summary>What <see cref="Receive(Span{byte})"/> and <see cref="Send(ReadOnlySpan{byte})"/> return where the call would have to wait.</summary>
     public const int WouldBlock = -1;
 
     /// <summary>What they return where the peer has gone.</summary>
@@ -42,6 +42,25 @@ public sealed unsafe class UnixStream : FileDescriptor
         return stream;
     }
 
+    /// <summary>As <see cref="Connect"/>, for a path somebody else chose: null where it fails, which costs nothing.</summary>
+    public static UnixStream? TryConnect(string path)
+    {
+        sockaddr_un address = UnixAddress.From(path, "connect");
+        int fd = SysSocket.socket(SysSocket.AF_UNIX, SysSocket.SOCK_STREAM | SysSocket.SOCK_NONBLOCK | SysSocket.SOCK_CLOEXEC, 0);
+        // SAFETY: `address` lives on this stack for the whole call and is as long as its size says.
+        if (fd >= 0 && SysSocket.connect(fd, &address, (uint)sizeof(sockaddr_un)) == 0)
+        {
+            return new UnixStream(fd);
+        }
+
+        if (fd >= 0)
+        {
+            _ = Unistd.close(fd);
+        }
+
+        return null;
+    }
+
     /// <summary>What <see cref="Connect"/> would fail with, without a connection, of which some programs take only one.</summary>
     /// <returns><see cref="Errno.None"/> where there is a socket; whether somebody listens is not known.</returns>
     public static Errno Probe(string path)
@@ -61,31 +80,52 @@ public sealed unsafe class UnixStream : FileDescriptor
     }
 
     /// <returns>Bytes received, 1 or more; <see cref="WouldBlock"/>; or <see cref="Closed"/>.</returns>
-    public int Receive(Span<byte> buffer)
+    public int Receive(Span<byte> buffer) => Receive(buffer, flags: 0);
+
+    /// <summary>As <see cref="Receive(Span{byte})"/>, and leaves the bytes for the next receive.</summary>
+    public int Peek(Span<byte> buffer) => Receive(buffer, SysSocket.MSG_PEEK);
+
+    /// <summary>As <see cref="Receive(Span{byte})"/>, into pieces of memory that the caller keeps alive.</summary>
+    /// <param name="pieces">Pinned; <c>IOV_MAX</c> (1024) at most, with one byte or more.</param>
+    public int Receive(ReadOnlySpan<iovec> pieces)
     {
-        fixed (byte* start = buffer)
+        fixed (iovec* first = pieces)
         {
             while (true)
             {
-                // SAFETY: the span is pinned for the whole call and its length is passed along.
-                nint count = SysSocket.recv(Number, start, (nuint)buffer.Length, 0);
-                if (count > 0)
+                // SAFETY: the list is pinned, and the caller vouches for the pieces.
+                nint count = Unistd.readv(Number, first, pieces.Length);
+                if (count >= 0 || LinuxException.LastErrno != Errno.EINTR)
                 {
-                    return (int)count;
-                }
-
-                if (count == 0)
-                {
-                    return Closed;
-                }
-
-                if (LinuxException.LastErrno != Errno.EINTR)
-                {
-                    return LinuxException.LastErrno == Errno.EAGAIN ? WouldBlock : Closed;
+                    return Received(count);
                 }
             }
         }
     }
+
+    /// <summary>As <see cref="Send(ReadOnlySpan{byte})"/>, from pieces of memory that the caller keeps alive.</summary>
+    /// <param name="pieces">Pinned; <c>IOV_MAX</c> (1024) at most.</param>
+    public int Send(ReadOnlySpan<iovec> pieces)
+    {
+        fixed (iovec* first = pieces)
+        {
+            var message = new msghdr { msg_iov = first, msg_iovlen = (nuint)pieces.Length };
+            nint count;
+            do
+            {
+                // SAFETY: the list is pinned, and the caller vouches for the pieces.
+                count = SysSocket.sendmsg(Number, &message, SysSocket.MSG_NOSIGNAL);
+            }
+            while (count < 0 && LinuxException.LastErrno == Errno.EINTR);
+            return count >= 0 ? (int)count : LinuxException.LastErrno == Errno.EAGAIN ? WouldBlock : Closed;
+        }
+    }
+
+    /// <summary>Says that nothing more will be sent; the other end reads to its end of file. Fails silently where that has gone.</summary>
+    public void ShutdownSend() => _ = SysSocket.shutdown(Number, SysSocket.SHUT_WR);
+
+    /// <summary>Says that nothing more will be read: the other end's sends fail. Fails silently where that has gone.</summary>
+    public void ShutdownReceive() => _ = SysSocket.shutdown(Number, SysSocket.SHUT_RD);
 
     /// <returns>Bytes sent; <see cref="WouldBlock"/>; or <see cref="Closed"/>.</returns>
     public int Send(ReadOnlySpan<byte> buffer)
@@ -146,6 +186,25 @@ public sealed unsafe class UnixStream : FileDescriptor
             }
             while (count < 0 && LinuxException.LastErrno == Errno.EINTR);
             return count >= 0 ? (int)count : LinuxException.LastErrno == Errno.EAGAIN ? WouldBlock : Closed;
+        }
+    }
+
+    private static int Received(nint count) =>
+        count > 0 ? (int)count : count < 0 && LinuxException.LastErrno == Errno.EAGAIN ? WouldBlock : Closed;
+
+    private int Receive(Span<byte> buffer, int flags)
+    {
+        fixed (byte* start = buffer)
+        {
+            while (true)
+            {
+                // SAFETY: the span is pinned for the whole call and its length is passed along.
+                nint count = SysSocket.recv(Number, start, (nuint)buffer.Length, flags);
+                if (count >= 0 || LinuxException.LastErrno != Errno.EINTR)
+                {
+                    return Received(count);
+                }
+            }
         }
     }
 }

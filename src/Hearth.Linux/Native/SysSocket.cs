@@ -14,9 +14,11 @@ public static unsafe partial class SysSocket
     public const int SOCK_SEQPACKET = 5;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
+    public const int SHUT_RD = 0;
     public const int SHUT_WR = 1;
     public const int SOL_SOCKET = 1;
     public const int SCM_RIGHTS = 1;
+    public const int MSG_PEEK = 2;
     public const int MSG_NOSIGNAL = 0x4000;
     public const int MSG_CMSG_CLOEXEC = 0x40000000;
 

@@ -20,6 +20,7 @@ public static class RouteTable
         new BootSourceEndpoint(),
         new DrivesEndpoint(),
         new NetworkInterfacesEndpoint(),
+        new VsockEndpoint(),
         new EntropyEndpoint(),
         new FilesystemsEndpoint(),
         new SerialEndpoint(),

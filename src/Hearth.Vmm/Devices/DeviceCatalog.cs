@@ -9,6 +9,7 @@ using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Mmds;
 using Hearth.Vmm.Telemetry.Metrics;
 using Limiting = Hearth.Virtio.RateLimiting;
+using Sockets = Hearth.Virtio.Vsock;
 
 namespace Hearth.Vmm.Devices;
 
@@ -23,6 +24,7 @@ public static class DeviceCatalog
     [
         new(Drives, RootArguments, new BlockMetrics(), HasIds: true),
         new(NetworkInterfaces, static _ => [], new NetMetrics(), HasIds: true),
+        new(Vsock, static _ => [], new Sockets.VsockMetrics()),
         new(Entropy, static _ => [], new RngMetrics()),
         new(Filesystems, static _ => [], new VhostUserMetrics(FsDevice.MetricsName), HasIds: true),
         // Made among the drives, whose order the guest sees, and counted apart.
@@ -116,6 +118,14 @@ public static class DeviceCatalog
 
     private static IEnumerable<VirtioDevice> Filesystems(VmResources resources) =>
         resources.Devices<FilesystemConfig>().Select(static filesystem => new FsDevice(filesystem.Tag, filesystem.Socket));
+
+    private static IEnumerable<VirtioDevice> Vsock(VmResources resources)
+    {
+        foreach (VsockConfig vsock in resources.Devices<VsockConfig>())
+        {
+            yield return new Sockets.VsockDevice(new Sockets.VsockConfig { GuestCid = vsock.GuestCid, UdsPath = vsock.UdsPath });
+        }
+    }
 
     private static IEnumerable<VirtioDevice> Entropy(VmResources resources)
     {

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Hearth.Linux;
 using Hearth.Testing.Fuzzing;
 using Hearth.Virtio.Block;
@@ -6,6 +7,7 @@ using Hearth.Virtio.RateLimiting;
 using Hearth.Virtio.Rng;
 using Hearth.Virtio.Tests.Block;
 using Hearth.Virtio.Tests.Net;
+using Hearth.Virtio.Vsock;
 using Hearth.Virtio.Tests.VhostUser;
 
 namespace Hearth.Virtio.Tests.Fuzzing;
@@ -33,6 +35,61 @@ public class FuzzTests
         target.Run(input);
         ends[0].Dispose();
     });
+
+    [Fact]
+    public void Fuzz_vsock()
+    {
+        string folder = Directory.CreateTempSubdirectory("hearth-fuzz-").FullName;
+        string path = Path.Combine(folder, "v");
+        using Socket listener = Listen($"{path}_52");
+        Fuzzer.Run("vsock", input =>
+        {
+            List<Socket> hosts = [];
+            using (var target = new DeviceFuzzTarget(new VsockDevice(new VsockConfig { GuestCid = 3, UdsPath = path }), bytes => Say(bytes, hosts)))
+            {
+                target.Run(input);
+            }
+
+            hosts.ForEach(static host => host.Dispose());
+            while (listener.Poll(0, SelectMode.SelectRead))
+            {
+                listener.Accept().Dispose();
+            }
+        });
+        listener.Dispose();
+        Directory.Delete(folder, recursive: true);
+
+        // The host's part: the first byte chooses between a new connection, more words on the last, its end, and answering the guest.
+        void Say(ReadOnlyMemory<byte> bytes, List<Socket> hosts)
+        {
+            switch (bytes.IsEmpty ? 0 : bytes.Span[0] % 4)
+            {
+                case 0:
+                    var host = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+                    host.Connect(new UnixDomainSocketEndPoint(path));
+                    hosts.Add(host);
+                    break;
+                case 1 when hosts.Count > 0 && bytes.Length > 1:
+                    hosts[^1].Send(bytes.Span[1..], SocketFlags.None, out _);
+                    break;
+                case 2 when hosts.Count > 0:
+                    hosts[^1].Dispose();
+                    hosts.RemoveAt(hosts.Count - 1);
+                    break;
+                case 3 when listener.Poll(0, SelectMode.SelectRead):
+                    hosts.Add(listener.Accept());
+                    break;
+            }
+        }
+    }
+
+    private static Socket Listen(string path)
+    {
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(128);
+        return listener;
+    }
 
     [Fact]
     public void Fuzz_rng() => Fuzzer.Run("rng", input =>

@@ -277,6 +277,23 @@ public sealed class EndpointTests : IDisposable
         Done("PATCH", "/machine-config", """{"mem_size_mib":18446744073709551615}""");
 
     [Fact]
+    public void A_vsock_device_is_checked_when_it_is_asked_for()
+    {
+        string path = Path.Combine(_folder, "v.sock");
+        Assert.Contains("guest_cid is 2", Fault("PUT", "/vsock", $$"""{"guest_cid":2,"uds_path":"{{path}}"}"""), StringComparison.Ordinal);
+        Assert.Contains("guest_cid is 4294967295", Fault("PUT", "/vsock", $$"""{"guest_cid":4294967295,"uds_path":"{{path}}"}"""), StringComparison.Ordinal);
+        Assert.Contains("expected u32", Fault("PUT", "/vsock", $$"""{"guest_cid":4294967296,"uds_path":"{{path}}"}"""), StringComparison.Ordinal);
+        Assert.Contains("exists already", Fault("PUT", "/vsock", $$"""{"guest_cid":3,"uds_path":"{{Disk}}"}"""), StringComparison.Ordinal);
+        Assert.Contains("there is no folder", Fault("PUT", "/vsock", $$"""{"guest_cid":3,"uds_path":"{{path}}/no/v.sock"}"""), StringComparison.Ordinal);
+        Assert.Contains("may have 1 to 96", Fault("PUT", "/vsock", $$"""{"guest_cid":3,"uds_path":"/{{new string('x', 96)}}"}"""), StringComparison.Ordinal);
+        Done("PUT", "/vsock", $$"""{"guest_cid":3,"uds_path":"{{path}}"}""");
+        Assert.True(Run("PUT", "/vsock", $$"""{"vsock_id":"v","guest_cid":4,"uds_path":"{{path}}"}""").IsDeprecated);
+        Assert.Contains($$$"""vsock":{"guest_cid":4,"uds_path":"{{{path}}}"}""", Body("GET", "/vm/config"), StringComparison.Ordinal);
+        Start();
+        Assert.Equal("The requested operation is not supported after starting the microVM.", Fault("PUT", "/vsock", $$"""{"guest_cid":3,"uds_path":"{{path}}"}"""));
+    }
+
+    [Fact]
     public void Metrics_count_each_request_and_its_failure_and_are_flushed_on_demand()
     {
         string file = Path.Combine(_folder, "metrics");

@@ -30,7 +30,6 @@ internal sealed class NotYetEndpoint : Endpoint
         new NotYetEndpoint("pmem", "The pmem device", hasId: true, section: "pmem"),
         new NotYetEndpoint("snapshot/create", "Snapshots"),
         new NotYetEndpoint("snapshot/load", "Snapshots"),
-        new NotYetEndpoint("vsock", "The vsock device", section: "vsock"),
     ];
 
     public override string Path { get; }
