@@ -1,5 +1,5 @@
 /* PID 1 of the benchmark guests: measures one thing by the guest's own clock, prints it, reboots.
- * The kernel command line says what, as an argument to init: boot | blk | net | wait. No libc, so that it costs nothing. */
+ * The kernel command line says what, as an argument to init: boot | blk | fs | net | wait. No libc, so that it costs nothing. */
 #include <linux/aio_abi.h>
 #include <linux/in.h>
 #include <linux/time.h>
@@ -169,6 +169,17 @@ static void blk(void)
 	random_reads(fd);
 }
 
+static void fs(void)
+{
+	call(NR_mkdir, (long)"/m", 0755, 0, 0, 0);
+	if (call(NR_mount, (long)"data", (long)"/m", (long)"virtiofs", 0, 0))
+		return fail("mount");
+	int fd = (int)call(NR_open, (long)"/m/file", O_RDWR, 0, 0, 0);
+	if (fd < 0)
+		return fail("open /m/file");
+	sequential(fd, NR_pread64, "fsread");
+}
+
 #define AF_INET 2
 #define SIOCSIFFLAGS 0x8914
 #define SIOCSIFADDR 0x8916
@@ -252,6 +263,8 @@ __attribute__((used)) static void start(long *stack)
 	for (long i = 1; i < argc; i++)
 		if (argv[i][0] == 'b' && argv[i][1] == 'l')
 			blk();
+		else if (argv[i][0] == 'f')
+			fs();
 		else if (argv[i][0] == 'n')
 			net();
 		else if (argv[i][0] == 'w')

@@ -24,7 +24,7 @@ internal sealed class BackEndProcess : IDisposable
 
     /// <summary>Serves <paramref name="folder"/> as a file system.</summary>
     public static BackEndProcess Virtiofsd(string folder, string socket) =>
-        new("/usr/lib/qemu/virtiofsd", socket, $"--socket-path={socket}", "-o", $"source={folder}", "-o", "sandbox=chroot", "-f");
+        new("/usr/lib/qemu/virtiofsd", socket, $"--socket-path={socket}", "-o", $"source={folder}", "-o", "sandbox=chroot", "-o", "log_level=err", "-f");
 
     /// <summary>Serves the file <paramref name="disk"/> as a drive.</summary>
     public static BackEndProcess Drive(string disk, string socket, bool writable) => new(

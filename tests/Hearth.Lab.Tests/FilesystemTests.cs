@@ -70,6 +70,28 @@ public class FilesystemTests
     }
 
     [Fact]
+    public void A_stock_debian_has_its_root_and_its_folder_from_other_processes()
+    {
+        using var monitor = new MonitorProcess();
+        string disk = Path.Combine(monitor.Folder, "rootfs.ext4");
+        File.Copy(Lab.RootFilesystem, disk);
+        string shared = Directory.CreateDirectory(Path.Combine(monitor.Folder, "shared")).FullName;
+        File.WriteAllText(Path.Combine(shared, "file"), "content\n");
+        using BackEndProcess drive = BackEndProcess.Drive(disk, Path.Combine(monitor.Folder, "drive.sock"), writable: false);
+        using BackEndProcess folder = BackEndProcess.Virtiofsd(shared, Path.Combine(monitor.Folder, "fs.sock"));
+        monitor.PutBootSource(Lab.StockKernel, Lab.StockInitrd, Quiet + " init=/bin/bash");
+        monitor.PutMachine(1, 256);
+        monitor.Put("/drives/rootfs", $$"""{"drive_id": "rootfs", "is_root_device": true, "socket": "{{drive.Socket}}"}""");
+        monitor.Put("/filesystems/data", $$"""{"tag": "data", "socket": "{{folder.Socket}}"}""");
+        monitor.Start();
+        monitor.Await("# ");
+        monitor.Type("mount -t proc proc /proc; mount -t virtiofs data /mnt; echo ROOT=$(findmnt -no SOURCE,OPTIONS /) FILE=$(cat /mnt/file)");
+        monitor.Await("ROOT=/dev/vda ro,.* FILE=content\n");
+        monitor.Type("exec /sbin/reboot -f");
+        Assert.Equal(0, monitor.AwaitExit());
+    }
+
+    [Fact]
     public void A_killed_back_end_gives_the_guest_errors_and_the_monitor_lives()
     {
         using var monitor = new MonitorProcess();

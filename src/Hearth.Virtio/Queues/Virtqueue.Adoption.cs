@@ -29,9 +29,10 @@ public sealed unsafe partial class Virtqueue
     /// <summary>
     /// Goes on where the other process died: the chains it had taken and not given back come out of
     /// <see cref="TryPop"/> once more, before any new one.
-    /// <para>Which they are is read from the rings' last entries: a head that was made available more often than it
-    /// was used. That is wrong only where one chain was held while the driver reused the others for a whole round of
-    /// the ring; the driver then misses one completion, or sees one too many and stops using the queue.</para>
+    /// <para>Which they are, no ring says. They are found from the last entries of both, <see cref="FindOrphans"/>:
+    /// without fail where the other answered in order, or had nothing to do at some time in the last round of the ring.
+    /// Otherwise a chain may be taken for another; the driver then misses a completion, and stops using the queue at one
+    /// that it does not know.</para>
     /// </summary>
     public void AdoptOrphaned()
     {
@@ -40,7 +41,7 @@ public sealed unsafe partial class Virtqueue
             return;
         }
 
-        // SAFETY: aligned fields and entries of the rings, proved by TryCreate; every index is masked to the ring.
+        // SAFETY: an aligned field of the available ring, proved by TryCreate.
         ushort avail = Volatile.Read(ref *_availIdx);
         Adopt(avail);
         ushort held = unchecked((ushort)(avail - _nextUsed));
@@ -50,38 +51,95 @@ public sealed unsafe partial class Virtqueue
             return;
         }
 
-        var balance = new short[_size];
-        for (int i = 1; i <= _size; i++)
+        var made = new ushort[_size];
+        var done = new ushort[_size - held];
+        for (int i = 0; i < made.Length; i++)
         {
-            ushort head = Volatile.Read(ref _availRing[unchecked((ushort)(avail - i)) & (_size - 1)]);
-            if (head >= _size)
+            // Both begin at the same free-running index: what was never written there is in both, and cancels out.
+            int slot = unchecked((ushort)(avail - _size + i)) & (_size - 1);
+            // SAFETY: the index is masked to the rings, which TryCreate proved to be there; the used ring's entry is 8
+            // bytes, of which the first 4 are the head.
+            made[i] = Volatile.Read(ref _availRing[slot]);
+            uint used = i < done.Length ? Volatile.Read(ref *(uint*)(_usedRing + (8 * slot))) : 0;
+            if (made[i] >= _size || used >= _size)
             {
                 Break(QueueFault.BadHead);
                 return;
             }
 
+            if (i < done.Length)
+            {
+                done[i] = (ushort)used;
+            }
+        }
+
+        _orphans = FindOrphans(made, done, _size);
+        _orphanCount = _orphans.Length;
+    }
+
+    /// <summary>
+    /// Guesses which chains are with the device. Suppose that it held nothing at one time: what was made available since
+    /// and not used since is what it holds now, each head once at most. Each time in the past is tried, and where the
+    /// sum comes out like that, the heads get a vote.
+    /// </summary>
+    /// <param name="made">The heads last made available, oldest first.</param>
+    /// <param name="done">The heads last used, from the same free-running index on; shorter by what is held.</param>
+    /// <param name="size">The number of descriptors, which is more than any head.</param>
+    /// <returns>As many heads as are held or fewer, the surest last.</returns>
+    internal static ushort[] FindOrphans(ReadOnlySpan<ushort> made, ReadOnlySpan<ushort> done, int size)
+    {
+        var balance = new short[size];
+        foreach (ushort head in made)
+        {
             balance[head]++;
         }
 
-        // Both windows begin at the same free-running index, so that entries never written cancel out.
-        for (int i = 1; i <= _size - held; i++)
+        foreach (ushort head in done)
         {
-            // SAFETY: as above: the first half of an entry of the used ring.
-            uint head = Volatile.Read(ref *(uint*)(_usedRing + (8 * (unchecked((ushort)(_nextUsed - i)) & (_size - 1)))));
-            if (head < _size)
+            balance[head]--;
+        }
+
+        var votes = new int[size];
+        int impossible = 0;
+        for (int head = 0; head < size; head++)
+        {
+            votes[head] = balance[head] > 0 ? 1 : 0;
+            impossible += IsImpossible(balance[head]);
+        }
+
+        for (int past = 0; past <= done.Length; past++)
+        {
+            if (impossible == 0)
             {
-                balance[head]--;
+                for (int head = 0; head < size; head++)
+                {
+                    votes[head] += balance[head];
+                }
+            }
+
+            if (past < done.Length)
+            {
+                impossible += Change(ref balance[made[past]], -1) + Change(ref balance[done[past]], 1);
             }
         }
 
-        _orphans = new ushort[held];
-        _orphanCount = 0;
-        for (int head = 0; head < balance.Length && _orphanCount < held; head++)
+        var heads = new ushort[size];
+        for (int head = 0; head < size; head++)
         {
-            if (balance[head] > 0)
-            {
-                _orphans[_orphanCount++] = (ushort)head;
-            }
+            heads[head] = (ushort)head;
         }
+
+        Array.Sort(votes, heads);
+        int held = Math.Min(made.Length - done.Length, size - votes.AsSpan().Count(0));
+        return heads[^held..];
     }
+
+    private static int Change(ref short balance, short by)
+    {
+        int before = IsImpossible(balance);
+        balance += by;
+        return IsImpossible(balance) - before;
+    }
+
+    private static int IsImpossible(short balance) => balance is < 0 or > 1 ? 1 : 0;
 }

@@ -68,6 +68,43 @@ public class VirtqueueAdoptionTests
             threads: 1);
     }
 
+    [Theory]
+    [InlineData(256, 4)]
+    [InlineData(1024, 8)]
+    public void A_process_that_answered_out_of_order_and_rested_now_and_then_is_seen_through(int size, int depth)
+    {
+        for (int seed = 0; seed < 50; seed++)
+        {
+            var random = new Random(seed);
+            var free = new Stack<ushort>(Enumerable.Range(0, size).Select(static i => (ushort)i));
+            List<ushort> made = [], done = [], held = [];
+            int total = random.Next(1, 3 * size);
+            while (made.Count < total)
+            {
+                for (int target = random.Next(depth + 1); held.Count < target;)
+                {
+                    made.Add(free.Pop());
+                    held.Add(made[^1]);
+                }
+
+                for (int uses = random.Next(held.Count + 1); uses > 0; uses--)
+                {
+                    ushort head = held[random.Next(held.Count)];
+                    held.Remove(head);
+                    free.Push(head);
+                    done.Add(head);
+                }
+            }
+
+            // The rings keep the last round, and zeroes before the first.
+            int from = made.Count - size;
+            ushort[] found = Virtqueue.FindOrphans(Window(made, from, made.Count), Window(done, from, done.Count), size);
+            Assert.Equal(held.Order(), found.Order());
+        }
+
+        static ushort[] Window(List<ushort> all, int from, int to) => [.. Enumerable.Range(from, to - from).Select(i => i < 0 ? (ushort)0 : all[i])];
+    }
+
     [Fact]
     public void Rings_of_any_content_are_survived()
     {

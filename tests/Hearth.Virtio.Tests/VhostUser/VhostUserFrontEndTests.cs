@@ -42,6 +42,17 @@ public sealed class VhostUserFrontEndTests : IDisposable
     }
 
     [Fact]
+    public void The_back_end_sees_memory_on_both_sides_of_the_gap()
+    {
+        using var bench = new DeviceBench(new FsDevice("tag", _backEnd.Path), memoryBytes: 4UL << 30);
+        bench.Start();
+        bench.Memory.Write(new Platform.Memory.GuestAddress(0xbfff_ffff), (byte)1);
+        bench.Memory.Write(new Platform.Memory.GuestAddress(0x1_0000_0000), (byte)2);
+        Assert.Equal(1, _backEnd.ReadByte(0xbfff_ffff));
+        Assert.Equal(2, _backEnd.ReadByte(0x1_0000_0000));
+    }
+
+    [Fact]
     public void A_back_end_without_acknowledgements_and_queue_count_serves_as_well()
     {
         _backEnd.ProtocolFeatures = (ulong)VhostUserProtocolFeatures.None;
