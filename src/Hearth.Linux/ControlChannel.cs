@@ -30,6 +30,7 @@ public sealed unsafe class ControlChannel : FileDescriptor
     {
         const int controlSize = 24;
         byte* control = stackalloc byte[controlSize];
+        // SAFETY: the message is pinned, and it and the control bytes on this stack outlive every sendmsg below.
         fixed (byte* p = message)
         {
             var part = new iovec { iov_base = p, iov_len = (nuint)message.Length };
