@@ -70,6 +70,8 @@ public sealed class AgentClient : IAsyncDisposable
     public Task<TtrpcStream<RunProcessEvent>> RunProcessAsync(RunProcessRequest request, CancellationToken cancellation = default) =>
         _ttrpc.OpenServerStreamAsync(ServiceName, "RunProcess", request, RunProcessEvent.Parser, cancellation);
 
+    public Task RemoveProcessAsync(RemoveProcessRequest request, CancellationToken cancellation = default) => CallAsync("RemoveProcess", request, cancellation);
+
     public Task SignalAsync(SignalRequest request, CancellationToken cancellation = default) => CallAsync("Signal", request, cancellation);
 
     public Task<WaitProcessResponse> WaitProcessAsync(WaitProcessRequest request, CancellationToken cancellation = default) =>

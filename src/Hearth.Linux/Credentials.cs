@@ -82,6 +82,15 @@ public static unsafe class Credentials
         Check(SysResource.setrlimit(resource, &limit), $"setrlimit({resource}, {soft}, {hard})");
     }
 
+    /// <summary>What a limit may be raised to.</summary>
+    public static ulong HardLimitOf(int resource)
+    {
+        rlimit limit;
+        // SAFETY: getrlimit fills one rlimit on this stack.
+        Check(SysResource.getrlimit(resource, &limit), $"getrlimit({resource})");
+        return limit.rlim_max;
+    }
+
     /// <summary>Installs a seccomp filter. Needs no new privileges, or CAP_SYS_ADMIN.</summary>
     public static void InstallFilter(ReadOnlySpan<sock_filter> filter, uint flags)
     {

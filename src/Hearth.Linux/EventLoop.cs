@@ -8,6 +8,7 @@ public enum EpollEvents : uint
 {
     None = 0,
     In = 0x1,
+    Priority = 0x2,
     Out = 0x4,
     Error = 0x8,
     HangUp = 0x10,

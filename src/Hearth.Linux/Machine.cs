@@ -38,6 +38,19 @@ public static unsafe class Machine
         FileDescriptor.Check(SysReboot.reboot(SysReboot.RB_AUTOBOOT), "reboot()");
     }
 
+    /// <summary>
+    /// Covers the root with a mount of itself. Containers leave it by pivot_root(2), which the kernel refuses to do from the
+    /// root that an initramfs is unpacked to: that one is mounted on nothing.
+    /// </summary>
+    public static void CoverRoot(string mountPoint)
+    {
+        Mounts.Mount("/", mountPoint, null, SysMount.MS_BIND);
+        ProcessImage.ChangeDirectory(mountPoint);
+        Mounts.Mount(".", "/", null, SysMount.MS_MOVE);
+        FileDescriptor.Check(Unistd.chroot("."), "chroot(\".\")");
+        ProcessImage.ChangeDirectory("/");
+    }
+
     /// <summary>A vanished reader is an error of the write, not the end of the process.</summary>
     public static void IgnoreBrokenPipes()
     {

@@ -10,7 +10,8 @@ public static unsafe class ProcessImage
     /// <summary>A session of its own, without a terminal. Already having one is no error.</summary>
     public static void StartSession() => _ = Unistd.setsid();
 
-    public static void SetFileModeMask(uint mask) => _ = Unistd.umask(mask);
+    /// <returns>The mask that was.</returns>
+    public static uint SetFileModeMask(uint mask) => Unistd.umask(mask);
 
     public static void ChangeDirectory(string path) => FileDescriptor.Check(Unistd.chdir(path), $"chdir(\"{path}\")");
 
@@ -27,9 +28,12 @@ public static unsafe class ProcessImage
     /// <summary>Marks an inherited descriptor close-on-exec and takes it over.</summary>
     public static FileDescriptor Adopt(int number)
     {
-        FileDescriptor.Check(Fcntl.fcntl(number, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC), $"fcntl({number})");
+        KeepOpenOnlyHere(number);
         return new FileDescriptor(number);
     }
+
+    /// <summary>Marks an inherited descriptor close-on-exec.</summary>
+    public static void KeepOpenOnlyHere(int number) => FileDescriptor.Check(Fcntl.fcntl(number, Fcntl.F_SETFD, Fcntl.FD_CLOEXEC), $"fcntl({number})");
 
     /// <summary>
     /// Replaces the process. All signals get their default disposition and none is blocked: the runtime ignores SIGPIPE, and

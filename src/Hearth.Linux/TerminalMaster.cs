@@ -1,3 +1,4 @@
+using System.Globalization;
 using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
@@ -16,8 +17,10 @@ public sealed unsafe class TerminalMaster : FileDescriptor
     /// <summary>
     /// Makes a pseudo-terminal by a multiplexer in someone else's file system.
     /// </summary>
+    /// <param name="root">That file system.</param>
+    /// <param name="descriptors">/proc/self/fd of a /proc that is not someone else's.</param>
     /// <exception cref="LinuxException">What is there is no multiplexer of a devpts.</exception>
-    public static TerminalMaster Open(RootDirectory root)
+    public static TerminalMaster Open(RootDirectory root, FileDescriptor descriptors)
     {
         foreach (string path in (string[])["/dev/pts/ptmx", "/dev/ptmx"])
         {
@@ -25,8 +28,9 @@ public sealed unsafe class TerminalMaster : FileDescriptor
             // Looked at before it is opened for real: opening some devices does things.
             if (found is not null && FileStatus.Of(found) is { IsCharacterDevice: true } status && status.Device == s_ptmx)
             {
-                using FileDescriptor opened = FileDescriptor.Open(Mounts.PathOf(found), Fcntl.O_RDWR | Fcntl.O_NOCTTY);
-                return new TerminalMaster(Check(Fcntl.fcntl(opened.Number, Fcntl.F_DUPFD_CLOEXEC, 3), "fcntl(F_DUPFD_CLOEXEC)"));
+                string number = found.Number.ToString(CultureInfo.InvariantCulture);
+                return new TerminalMaster(Check(
+                    Fcntl.openat(descriptors.Number, number, Fcntl.O_RDWR | Fcntl.O_NOCTTY | Fcntl.O_CLOEXEC, 0), $"open(\"{path}\")"));
             }
         }
 
@@ -48,6 +52,9 @@ public sealed unsafe class TerminalMaster : FileDescriptor
         // SAFETY: TIOCSWINSZ reads one winsize from this stack.
         Check(Fcntl.ioctl(Number, TtyIoctls.TIOCSWINSZ, (nint)(&size)), "ioctl(TIOCSWINSZ)");
     }
+
+    /// <summary>Gives a far side to a user; its group stays.</summary>
+    public static void SetOwner(FileDescriptor peer, uint user) => Check(Unistd.fchown(peer.Number, user, uint.MaxValue), "fchown(terminal)");
 
     /// <summary>Makes a far side the calling session's terminal.</summary>
     public static void TakeAsControlling(FileDescriptor peer) => Check(Fcntl.ioctl(peer.Number, TtyIoctls.TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");

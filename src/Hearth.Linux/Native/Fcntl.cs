@@ -32,6 +32,9 @@ public static unsafe partial class Fcntl
     [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int open(string path, int flags, uint mode);
 
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int openat(int dirfd, string path, int flags, uint mode);
+
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int fcntl(int fd, int cmd, nint arg);
 

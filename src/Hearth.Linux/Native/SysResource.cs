@@ -6,6 +6,9 @@ namespace Hearth.Linux.Native;
 public static unsafe partial class SysResource
 {
     [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int getrlimit(int resource, rlimit* limit);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int setrlimit(int resource, rlimit* limit);
 }
 

@@ -57,7 +57,13 @@ public static unsafe partial class Unistd
     public static partial int chdir(string path);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fchown(int fd, uint owner, uint group);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int fchdir(int fd);
+
+    [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int chroot(string path);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int pipe2(int* fds, int flags);

@@ -1,0 +1,242 @@
+using System.Globalization;
+using Hearth.Linux;
+using Hearth.Linux.Native;
+using Hearth.Oci.Runtime;
+using Hearth.Ttrpc;
+
+namespace Hearth.Programs.Agent.Containers;
+
+/// <summary>A control group of version 2. Thread: any, one at a time. Source: Documentation/admin-guide/cgroup-v2.rst.</summary>
+internal sealed class Cgroup
+{
+    private static readonly string[] s_controllers = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
+    private static readonly TimeSpan s_emptyingTime = TimeSpan.FromSeconds(10);
+
+    public Cgroup(string path)
+    {
+        Path = path;
+    }
+
+    public string Path { get; }
+
+    /// <summary>The group that all containers are in, with every controller that the kernel gives.</summary>
+    public static Cgroup OpenParent(string mountPoint, string name)
+    {
+        Delegate(mountPoint);
+        var parent = new Cgroup(System.IO.Path.Combine(mountPoint, name));
+        Directory.CreateDirectory(parent.Path);
+        Delegate(parent.Path);
+        return parent;
+    }
+
+    /// <summary>The controllers that limits work with here.</summary>
+    public IReadOnlyList<string> Controllers => Read("cgroup.controllers").Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+
+    public Cgroup CreateChild(string name)
+    {
+        var child = new Cgroup(System.IO.Path.Combine(Path, name));
+        Directory.CreateDirectory(child.Path);
+        return child;
+    }
+
+    public void Add(int pid) => Write("cgroup.procs", $"{pid}");
+
+    public IReadOnlyList<int> Pids() =>
+        [.. Read("cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => int.Parse(line, CultureInfo.InvariantCulture))];
+
+    /// <summary>Kills every process in the group and in those below.</summary>
+    public void Kill()
+    {
+        if (File.Exists(System.IO.Path.Combine(Path, "cgroup.kill")))
+        {
+            Write("cgroup.kill", "1");
+            return;
+        }
+
+        // Before Linux 5.14: until none is left that could have forked meanwhile.
+        DateTime deadline = DateTime.UtcNow + s_emptyingTime;
+        while (Pids() is { Count: > 0 } pids && DateTime.UtcNow < deadline)
+        {
+            foreach (int pid in pids)
+            {
+                _ = Signals.kill(pid, Signals.SIGKILL);
+            }
+
+            Thread.Yield();
+        }
+    }
+
+    /// <summary>Removes the group, and those below, once their processes are gone.</summary>
+    /// <exception cref="IOException">They do not go.</exception>
+    public void Remove()
+    {
+        DateTime deadline = DateTime.UtcNow + s_emptyingTime;
+        while (Directory.Exists(Path))
+        {
+            try
+            {
+                foreach (string child in Directory.EnumerateDirectories(Path, "*", SearchOption.AllDirectories).OrderByDescending(static path => path.Length))
+                {
+                    Directory.Delete(child);
+                }
+
+                Directory.Delete(Path);
+            }
+            catch (IOException) when (DateTime.UtcNow < deadline)
+            {
+                Thread.Sleep(1);
+            }
+        }
+    }
+
+    /// <summary>Sets limits; what is not named stays.</summary>
+    /// <exception cref="TtrpcException">FailedPrecondition: the kernel lacks the controller. InvalidArgument: it refuses the value.</exception>
+    public void Apply(ResourcesSpec resources)
+    {
+        if (resources.Cpu is { } cpu)
+        {
+            ApplyCpu(cpu);
+        }
+
+        if (resources.Memory is { } memory)
+        {
+            ApplyMemory(memory);
+        }
+
+        if (resources.Pids is { } pids)
+        {
+            Limit("pids.max", pids.Limit > 0 ? $"{pids.Limit}" : "max");
+        }
+
+        foreach (HugepageLimitSpec limit in resources.HugepageLimits)
+        {
+            Limit($"hugetlb.{limit.PageSize}.max", $"{limit.Limit}");
+        }
+
+        foreach ((string file, string value) in resources.Unified ?? new Dictionary<string, string>())
+        {
+            if (file.Contains('/') || file.StartsWith("cgroup.", StringComparison.Ordinal))
+            {
+                throw new TtrpcException(StatusCode.InvalidArgument, $"\"{file}\" is no limit.");
+            }
+
+            Limit(file, value);
+        }
+    }
+
+    /// <summary>The numbers in a file of lines "name number".</summary>
+    public Dictionary<string, ulong> ReadNumbers(string file)
+    {
+        var numbers = new Dictionary<string, ulong>();
+        foreach (string line in Read(file).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string[] parts = line.Split(' ');
+            if (parts.Length == 2 && ulong.TryParse(parts[1], CultureInfo.InvariantCulture, out ulong value))
+            {
+                numbers[parts[0]] = value;
+            }
+        }
+
+        return numbers;
+    }
+
+    /// <summary>The number in a file; 0 where there is no such file, or it says "max".</summary>
+    public ulong ReadNumber(string file) => ulong.TryParse(Read(file).AsSpan().Trim(), CultureInfo.InvariantCulture, out ulong value) ? value : 0;
+
+    private void ApplyCpu(CpuSpec cpu)
+    {
+        if (cpu.Shares is > 0 and var shares)
+        {
+            // Version 1 counts from 2 to 262144, version 2 from 1 to 10000.
+            ulong weight = 1 + ((Math.Clamp(shares, 2, 262_144) - 2) * 9999 / 262_142);
+            Limit("cpu.weight", $"{weight}");
+        }
+
+        if (cpu.Quota is not null || cpu.Period is not null)
+        {
+            string quota = cpu.Quota is > 0 and var limit ? $"{limit}" : "max";
+            Limit("cpu.max", $"{quota} {cpu.Period ?? 100_000}");
+        }
+
+        if (cpu.Idle is { } idle)
+        {
+            Limit("cpu.idle", $"{idle}");
+        }
+
+        if (!string.IsNullOrEmpty(cpu.Cpus))
+        {
+            Limit("cpuset.cpus", cpu.Cpus);
+        }
+
+        if (!string.IsNullOrEmpty(cpu.Mems))
+        {
+            Limit("cpuset.mems", cpu.Mems);
+        }
+    }
+
+    private void ApplyMemory(MemorySpec memory)
+    {
+        if (memory.Limit is { } limit && limit != 0)
+        {
+            Limit("memory.max", Bytes(limit));
+        }
+
+        if (memory.Reservation is { } reservation && reservation != 0)
+        {
+            Limit("memory.low", Bytes(reservation));
+        }
+
+        // Version 1 counts memory and swap together; a guest without swap has no such file.
+        if (memory.Swap is { } swap && swap != 0 && File.Exists(System.IO.Path.Combine(Path, "memory.swap.max")))
+        {
+            Limit("memory.swap.max", swap < 0 ? "max" : $"{Math.Max(0, swap - Math.Max(0, memory.Limit ?? 0))}");
+        }
+
+        static string Bytes(long bytes) => bytes < 0 ? "max" : $"{bytes}";
+    }
+
+    private void Limit(string file, string value)
+    {
+        if (!File.Exists(System.IO.Path.Combine(Path, file)))
+        {
+            throw new TtrpcException(StatusCode.FailedPrecondition, $"The guest kernel has no \"{file}\": its cgroup controllers are: {string.Join(' ', Controllers)}.");
+        }
+
+        try
+        {
+            Write(file, value);
+        }
+        catch (LinuxException e)
+        {
+            throw new TtrpcException(StatusCode.InvalidArgument, $"The limit {file} = {value} was refused: {e.Reason}.", e);
+        }
+    }
+
+    private static void Delegate(string path)
+    {
+        string[] offered = File.ReadAllText(System.IO.Path.Combine(path, "cgroup.controllers")).Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+        foreach (string controller in s_controllers.Intersect(offered))
+        {
+            try
+            {
+                new Cgroup(path).Write("cgroup.subtree_control", $"+{controller}");
+            }
+            catch (LinuxException e)
+            {
+                AgentLog.Error($"The cgroup controller {controller} cannot be used: {e.Reason}.");
+            }
+        }
+    }
+
+    private string Read(string file)
+    {
+        string path = System.IO.Path.Combine(Path, file);
+        return File.Exists(path) ? File.ReadAllText(path) : "";
+    }
+
+    private void Write(string file, string value)
+    {
+        using FileDescriptor descriptor = FileDescriptor.Open(System.IO.Path.Combine(Path, file), Fcntl.O_WRONLY);
+        Pipe.WriteAll(descriptor, System.Text.Encoding.ASCII.GetBytes(value));
+    }
+}

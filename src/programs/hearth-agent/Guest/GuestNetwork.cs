@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Hearth.Agent.Protocol;
+using Hearth.Linux.Netlink;
+using Hearth.Ttrpc;
+
+namespace Hearth.Programs.Agent.Guest;
+
+/// <summary>Brings the guest's network into the state that the host asks for.</summary>
+internal static class GuestNetwork
+{
+    public static void Apply(Network network)
+    {
+        using var routes = new RouteSocket();
+        foreach (Link link in network.Links)
+        {
+            ApplyLink(routes, link);
+        }
+
+        foreach (Route route in network.Routes)
+        {
+            routes.AddRoute(new RouteSpec
+            {
+                Destination = route.Destination.Length == 0 ? null : ParseNetwork(route.Destination),
+                Gateway = route.Gateway.Length == 0 ? null : ParseAddress(route.Gateway),
+                Link = route.Link.Length == 0 ? 0 : Find(route.Link),
+                Source = route.Source.Length == 0 ? null : ParseAddress(route.Source),
+                Metric = route.Metric,
+                OnLink = route.OnLink,
+            });
+        }
+
+        foreach (Neighbour neighbour in network.Neighbours)
+        {
+            routes.AddNeighbour(Find(neighbour.Link), ParseAddress(neighbour.Address), ParseHardware(neighbour.HardwareAddress));
+        }
+    }
+
+    private static void ApplyLink(RouteSocket routes, Link link)
+    {
+        int index = link.HardwareAddress.Length == 0 ? Find(link.Name) : Find(link.HardwareAddress, link.Name, routes);
+        if (link.Mtu != 0)
+        {
+            routes.SetMtu(index, link.Mtu);
+        }
+
+        foreach (string address in link.Addresses)
+        {
+            // Not IPNetwork: an address has bits below its prefix.
+            string[] parts = address.Split('/');
+            IPAddress ip = ParseAddress(parts[0]);
+            int longest = ip.GetAddressBytes().Length * 8;
+            if (parts.Length != 2 || !int.TryParse(parts[1], out int prefix) || prefix < 0 || prefix > longest)
+            {
+                throw Invalid($"\"{address}\" is no address with a prefix length");
+            }
+
+            routes.AddAddress(index, ip, prefix);
+        }
+
+        routes.SetUp(index);
+    }
+
+    private static int Find(string hardwareAddress, string name, RouteSocket routes)
+    {
+        string wanted = Convert.ToHexString(ParseHardware(hardwareAddress));
+        foreach ((string found, string address) in RouteSocket.Links())
+        {
+            if (Convert.ToHexString(Bytes(address)) != wanted)
+            {
+                continue;
+            }
+
+            int index = RouteSocket.IndexOf(found);
+            if (name.Length > 0 && name != found)
+            {
+                routes.SetUp(index, up: false);
+                routes.Rename(index, name);
+            }
+
+            return index;
+        }
+
+        throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface with the address {hardwareAddress}.");
+    }
+
+    private static int Find(string name) => RouteSocket.IndexOf(name) is not 0 and var index
+        ? index
+        : throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface \"{name}\".");
+
+    private static byte[] Bytes(string address) => PhysicalAddress.TryParse(address.Replace(':', '-'), out PhysicalAddress? parsed) ? parsed.GetAddressBytes() : [];
+
+    private static byte[] ParseHardware(string address) =>
+        Bytes(address) is { Length: 6 } bytes ? bytes : throw Invalid($"\"{address}\" is no hardware address");
+
+    private static IPAddress ParseAddress(string address) =>
+        IPAddress.TryParse(address, out IPAddress? parsed) ? parsed : throw Invalid($"\"{address}\" is no IP address");
+
+    private static IPNetwork ParseNetwork(string network) =>
+        IPNetwork.TryParse(network, out IPNetwork parsed) ? parsed : throw Invalid($"\"{network}\" is no network");
+
+    private static TtrpcException Invalid(string what) => new(StatusCode.InvalidArgument, what + ".");
+}
