@@ -10,6 +10,7 @@ namespace Hearth.Linux;
 public sealed unsafe class RootDirectory : IDisposable
 {
     private const int MaxPath = 4096;
+    private const int MaxLinks = 40;
 
     private readonly FileDescriptor _root;
 
@@ -56,7 +57,9 @@ public sealed unsafe class RootDirectory : IDisposable
     }
 
     /// <summary>Makes a directory and its parents; what is there already stays. The directory, opened with O_PATH.</summary>
-    public FileDescriptor MakeDirectories(string path, uint mode = 0x1ed)
+    public FileDescriptor MakeDirectories(string path, uint mode = 0x1ed) => MakeDirectories(path, mode, MaxLinks);
+
+    private FileDescriptor MakeDirectories(string path, uint mode, int links)
     {
         FileDescriptor? found = TryOpen(path, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
         if (found is not null)
@@ -70,13 +73,18 @@ public sealed unsafe class RootDirectory : IDisposable
         }
 
         (string parent, string name) = Split(path);
-        using FileDescriptor directory = MakeDirectories(parent, mode);
-        if (SysStat.mkdirat(directory.Number, name, mode) < 0 && LinuxException.LastErrno != Errno.EEXIST)
+        using FileDescriptor directory = MakeDirectories(parent, mode, links);
+        if (SysStat.mkdirat(directory.Number, name, mode) < 0)
         {
-            throw LinuxException.Last($"mkdirat(\"{path}\")");
+            // A link that leads nowhere yet: what it leads to is made, in here.
+            if (LinuxException.LastErrno != Errno.EEXIST || ReadLink(directory, name) is not { } target || links == 0)
+            {
+                throw LinuxException.Last($"mkdirat(\"{path}\")");
+            }
+
+            MakeDirectories(target.StartsWith('/') ? target : $"{parent}/{target}", mode, links - 1).Dispose();
         }
 
-        // EEXIST is also a link that leads nowhere: then this does not open.
         return Open(path, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
     }
 
@@ -162,6 +170,17 @@ public sealed unsafe class RootDirectory : IDisposable
         ((major & 0xfff) << 8) | ((major & ~0xffful) << 32) | (minor & 0xff) | ((minor & ~0xfful) << 12);
 
     public void Dispose() => _root.Dispose();
+
+    private static string? ReadLink(FileDescriptor directory, string name)
+    {
+        byte[] target = new byte[MaxPath];
+        fixed (byte* p = target)
+        {
+            // SAFETY: the array is pinned and its length is passed along.
+            nint length = Unistd.readlinkat(directory.Number, name, p, MaxPath);
+            return length > 0 ? Encoding.UTF8.GetString(target, 0, (int)length) : null;
+        }
+    }
 
     private static (string Parent, string Name) Split(string path)
     {

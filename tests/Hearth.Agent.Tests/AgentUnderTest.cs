@@ -124,7 +124,7 @@ public sealed class AgentUnderTest : IAsyncLifetime
         };
         change?.Invoke(request);
         await Client.CreateContainerAsync(request);
-        return id;
+        return request.ContainerId;
     }
 
     /// <summary>Creates and starts a container that stays.</summary>

@@ -1,18 +1,305 @@
-
-
-
+using Hearth.Agent.Protocol;
+using Hearth.Oci.Runtime;
+using Hearth.Ttrpc;
 
 namespace Hearth.Agent.Tests;
 
-/// <summary>Containers by the published agent, in namespaces of this machine.</summary>
-public sealed class ContainerTests(AgentUnderTest agent) : IClassFixture<AgentUnderTest>
+/// <summary>What a container's first process is, sees and may do.</summary>
+public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
 {
     [Fact]
-    public async Task A_container_runs_and_its_output_and_exit_code_come_back()
+    public async Task A_container_runs_and_its_output_and_exit_code_come_back() =>
+        Assert.Equal(new Ended(42, "out\n", "err\n"), await Agent.RunAsync("echo out; echo err >&2; exit 42"));
+
+    [Fact]
+    public async Task A_process_that_a_signal_ends_has_128_and_its_number() =>
+        Assert.Equal(128 + 9, (await Agent.RunAsync("sh -c 'kill -9 $$'; exit $?")).Status);
+
+    [Fact]
+    public async Task Megabytes_of_output_arrive_whole()
     {
-        NeedsRoot();
-        Assert.Equal(new Ended(42, "out\n", "err\n"), await agent.RunAsync("echo out; echo err >&2; exit 42"));
+        Ended ended = await Agent.RunAsync("head -c 10000000 /dev/zero | tr '\\0' 'x'");
+
+        Assert.Equal((0, 10_000_000), (ended.Status, ended.Output.Length));
+        Assert.Equal(-1, ended.Output.AsSpan().IndexOfAnyExcept('x'));
     }
 
-    private static void NeedsRoot() => Assert.SkipWhen(AgentUnderTest.ReasonToSkip is not null, AgentUnderTest.ReasonToSkip ?? "");
+    [Fact]
+    public async Task Input_arrives_and_ends()
+    {
+        string id = await Agent.StartAsync(AgentUnderTest.Specification("cat; echo end"));
+        Task<string> output = Agent.ReadAsync(id, "", StdioStream.Stdout);
+        await using (Stream input = await Client.OpenStdioAsync(new StdioHandshake(id, "", StdioStream.Stdin)))
+        {
+            await input.WriteAsync("hello "u8.ToArray());
+            await input.WriteAsync("there\n"u8.ToArray());
+        }
+
+        Assert.Equal("hello there\nend\n", await output);
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+    }
+
+    [Fact]
+    public async Task Closing_input_by_call_ends_it_after_what_arrived()
+    {
+        string id = await Agent.StartAsync(AgentUnderTest.Specification("cat; echo end"));
+        await Client.CloseStdinAsync(new CloseStdinRequest { ContainerId = id });
+
+        Assert.Equal("end\n", await Agent.ReadAsync(id, "", StdioStream.Stdout));
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+    }
+
+    [Fact]
+    public async Task It_is_process_1_of_its_pid_namespace_and_sees_no_other() =>
+        Assert.Equal("1\n/proc/1\n", (await Agent.RunAsync("echo $$; echo /proc/[0-9]*")).Output);
+
+    [Fact]
+    public async Task It_has_its_host_name_and_the_pod_keeps_its_own()
+    {
+        await Client.SetUpSandboxAsync(new SetUpSandboxRequest { Hostname = "pod" });
+        RuntimeSpec own = AgentUnderTest.Specification("hostname");
+        RuntimeSpec pods = own with { Linux = own.Linux! with { Namespaces = [new() { Type = "pid" }, new() { Type = "mount" }] } };
+
+        Assert.Equal("box\n", (await Agent.RunAsync(own with { Hostname = "box" })).Output);
+        Assert.Equal("pod\n", (await Agent.RunAsync(pods)).Output);
+    }
+
+    [Fact]
+    public async Task Its_root_is_the_image_with_a_layer_that_is_its_own()
+    {
+        Assert.Equal("written\n", (await Agent.RunAsync("echo written > /etc/new; cat /etc/new")).Output);
+        Assert.False(File.Exists(Path.Combine(Agent.Image, "etc/new")));
+        Assert.Equal(1, (await Agent.RunAsync("cat /etc/new")).Status);
+    }
+
+    [Fact]
+    public async Task A_read_only_root_is_read_only_and_its_tmpfs_is_not()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("echo x > /tmp/x; echo x > /dev/shm/x && echo shm") with { Root = new RootSpec { Readonly = true } };
+
+        Ended ended = await Agent.RunAsync(spec);
+
+        Assert.Contains("Read-only file system", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal("shm\n", ended.Output);
+    }
+
+    [Fact]
+    public async Task Masked_paths_are_empty_and_read_only_paths_cannot_be_written()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("cat /etc/secret; ls /home; echo 1 > /proc/sys/kernel/domainname; echo x > /etc/frozen/x");
+        spec = spec with { Linux = spec.Linux! with { MaskedPaths = ["/etc/secret", "/home", "/nowhere"], ReadonlyPaths = ["/proc/sys", "/etc/frozen", "/nowhere"] } };
+        Directory.CreateDirectory(Path.Combine(Agent.Image, "etc/frozen"));
+        File.WriteAllText(Path.Combine(Agent.Image, "etc/secret"), "secret");
+
+        Ended ended = await Agent.RunAsync(spec);
+
+        Assert.Equal("", ended.Output);
+        Assert.Contains("/proc/sys/kernel/domainname: Read-only file system", ended.Errors, StringComparison.Ordinal);
+        Assert.Contains("/etc/frozen/x: Read-only file system", ended.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_volume_is_mounted_where_the_image_has_a_link_that_leads_out()
+    {
+        string volume = Directory.CreateTempSubdirectory("hearth-volume-").FullName;
+        string outside = Directory.CreateTempSubdirectory("hearth-outside-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(volume, "file"), "content\n");
+            File.Delete(Path.Combine(Agent.Image, "escape"));
+            File.CreateSymbolicLink(Path.Combine(Agent.Image, "escape"), outside);
+            RuntimeSpec spec = AgentUnderTest.Specification("cat /escape/sub/file; echo x > /escape/sub/file");
+            spec = spec with { Mounts = [.. spec.Mounts, new MountSpec { Destination = "/escape/sub", Type = "bind", Source = volume, Options = ["rbind", "ro"] }] };
+
+            Ended ended = await Agent.RunAsync(spec);
+
+            Assert.Equal("content\n", ended.Output);
+            Assert.Contains("Read-only file system", ended.Errors, StringComparison.Ordinal);
+            Assert.Empty(Directory.GetFileSystemEntries(outside));
+        }
+        finally
+        {
+            Directory.Delete(volume, recursive: true);
+            Directory.Delete(outside, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_written_file_can_be_mounted_and_its_changes_are_seen()
+    {
+        await Client.WriteFilesAsync(new WriteFilesRequest { Files = { new GuestFile { Name = "resolv.conf", Content = Google.Protobuf.ByteString.CopyFromUtf8("nameserver 1\n") } } });
+        RuntimeSpec spec = AgentUnderTest.Specification("cat /etc/resolv.conf; read x; cat /etc/resolv.conf");
+        spec = spec with { Mounts = [.. spec.Mounts, new MountSpec { Destination = "/etc/resolv.conf", Type = "bind", Source = "/run/hearth/files/resolv.conf", Options = ["bind", "ro"] }] };
+        string id = await Agent.StartAsync(spec);
+        await using Stream output = await Client.OpenStdioAsync(new StdioHandshake(id, "", StdioStream.Stdout));
+        using var reader = new StreamReader(output);
+        Assert.Equal("nameserver 1", await reader.ReadLineAsync());
+
+        await Client.WriteFilesAsync(new WriteFilesRequest { Files = { new GuestFile { Name = "resolv.conf", Content = Google.Protobuf.ByteString.CopyFromUtf8("nameserver 2\n") } } });
+        await Client.CloseStdinAsync(new CloseStdinRequest { ContainerId = id });
+
+        Assert.Equal("nameserver 2", await reader.ReadLineAsync());
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+    }
+
+    [Theory]
+    [InlineData("ember", "uid=1000(ember) gid=1001(ember) groups=10(wheel),44(video),1001(ember)\n/home/ember\n")]
+    [InlineData("ember:wheel", "uid=1000(ember) gid=10(wheel) groups=10(wheel),44(video)\n/home/ember\n")]
+    [InlineData("1000", "uid=1000(ember) gid=1001(ember) groups=10(wheel),44(video),1001(ember)\n/home/ember\n")]
+    [InlineData("4711:99", "uid=4711 gid=99 groups=99\n/\n")]
+    [InlineData("", "uid=0(root) gid=0(root) groups=0(root),10(wheel)\n/root\n")]
+    public async Task A_user_is_looked_up_in_the_image(string user, string expected)
+    {
+        Ended ended = await Agent.RunAsync(AgentUnderTest.Specification("id; echo $HOME"), request => request.User = new UserLookup { User = user, AddListedGroups = true });
+
+        Assert.Equal((0, expected), (ended.Status, SortGroups(ended.Output)));
+    }
+
+    [Fact]
+    public async Task Numbers_and_supplementary_groups_are_taken_as_given()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("id -u; id -g; cat /proc/self/status | grep Groups");
+        spec = spec with { Process = spec.Process! with { User = new UserSpec { Uid = 77, Gid = 78, AdditionalGids = [5, 6] } } };
+
+        Assert.Equal("77\n78\nGroups:\t5 6 \n", (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Fact]
+    public async Task Capabilities_are_exactly_those_that_are_given()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("grep -E 'Cap|NoNewPrivs' /proc/self/status");
+        spec = spec with
+        {
+            Process = spec.Process! with
+            {
+                Capabilities = new CapabilitiesSpec { Bounding = ["CAP_KILL", "CAP_CHOWN"], Effective = ["CAP_KILL"], Permitted = ["CAP_KILL"] },
+            },
+        };
+
+        // With no_new_privs not even root gets the rest of the bounding set by exec.
+        Assert.Equal(
+            "CapInh:\t0000000000000000\nCapPrm:\t0000000000000020\nCapEff:\t0000000000000020\nCapBnd:\t0000000000000021\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n",
+            (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Fact]
+    public async Task A_user_without_capabilities_has_none_and_ambient_ones_survive()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("grep -E 'CapEff' /proc/self/status");
+        var user = new UserSpec { Uid = 1000 };
+        string[] one = ["CAP_NET_BIND_SERVICE"];
+        var ambient = new CapabilitiesSpec { Bounding = one, Effective = one, Permitted = one, Inheritable = one, Ambient = one };
+
+        Assert.Equal("CapEff:\t0000000000000000\n", (await Agent.RunAsync(spec with { Process = spec.Process! with { User = user } })).Output);
+        Assert.Equal("CapEff:\t0000000000000400\n", (await Agent.RunAsync(spec with { Process = spec.Process! with { User = user, Capabilities = ambient } })).Output);
+    }
+
+    [Fact]
+    public async Task Limits_umask_and_working_directory_are_set()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("ulimit -n; ulimit -c; umask; pwd");
+        spec = spec with
+        {
+            Process = spec.Process! with
+            {
+                Cwd = "/made/for/it",
+                User = new UserSpec { Umask = 0x3f },
+                Rlimits = [new() { Type = "RLIMIT_NOFILE", Soft = 333, Hard = 444 }, new() { Type = "RLIMIT_CORE", Soft = 0, Hard = 0 }],
+            },
+        };
+
+        Assert.Equal("333\n0\n0077\n/made/for/it\n", (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Fact]
+    public async Task It_has_only_its_three_descriptors_and_no_signal_ignored()
+    {
+        // No shell: it has its own ideas about signals.
+        RuntimeSpec spec = AgentUnderTest.Specification("");
+        RuntimeSpec list = spec with { Process = spec.Process! with { Args = ["ls", "/proc/self/fd"] } };
+        RuntimeSpec signals = spec with { Process = spec.Process! with { Args = ["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"] } };
+
+        // 3 is the directory that ls reads.
+        Assert.Equal("0\n1\n2\n3\n", (await Agent.RunAsync(list)).Output);
+        Assert.Equal("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", (await Agent.RunAsync(signals)).Output);
+    }
+
+    [Fact]
+    public async Task Sysctls_of_its_namespaces_are_set()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("cat /proc/sys/kernel/shm_rmid_forced /proc/sys/net/ipv4/ip_unprivileged_port_start");
+        spec = spec with
+        {
+            Linux = spec.Linux! with
+            {
+                Namespaces = [.. spec.Linux!.Namespaces, new NamespaceSpec { Type = "network" }],
+                Sysctl = new Dictionary<string, string> { ["kernel.shm_rmid_forced"] = "1", ["net.ipv4.ip_unprivileged_port_start"] = "81" },
+            },
+        };
+
+        Assert.Equal("1\n81\n", (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Fact]
+    public async Task Devices_are_the_usual_ones_and_those_asked_for()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("ls /dev; ls -l /dev/fuse | cut -c1-10; echo x > /dev/null && head -c 2 /dev/zero | wc -c");
+        spec = spec with { Linux = spec.Linux! with { Devices = [new DeviceSpec { Type = "c", Path = "/dev/fuse", Major = 10, Minor = 229, FileMode = 0x180 }] } };
+
+        Assert.Equal("fd\nfull\nfuse\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\ncrw-------\n2\n", (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Theory]
+    [InlineData("nothing-of-that-name", StatusCode.NotFound, "exec: \"nothing-of-that-name\": executable file not found in $PATH")]
+    [InlineData("/no/such/file", StatusCode.NotFound, "exec: \"/no/such/file\": No such file or directory")]
+    [InlineData("/etc/passwd", StatusCode.PermissionDenied, "exec: \"/etc/passwd\": Permission denied")]
+    public async Task A_program_that_cannot_be_run_is_named(string program, StatusCode code, string message)
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("");
+        string id = await Agent.CreateAsync(spec with { Process = spec.Process! with { Args = [program] } });
+
+        TtrpcException failure = await Assert.ThrowsAsync<TtrpcException>(() => Client.StartContainerAsync(new StartContainerRequest { ContainerId = id }));
+
+        Assert.Equal((code, message), (failure.Code, failure.Message));
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+    }
+
+    [Fact]
+    public async Task What_cannot_be_created_says_why_and_leaves_nothing()
+    {
+        RuntimeSpec good = AgentUnderTest.Specification("true");
+        RuntimeSpec mount = good with { Mounts = [new MountSpec { Destination = "/x", Type = "bind", Source = "/no/such/source", Options = ["bind"] }] };
+        RuntimeSpec type = good with { Mounts = [new MountSpec { Destination = "/x", Type = "nofs" }] };
+        RuntimeSpec none = good with { Process = good.Process! with { Args = [] } };
+        RuntimeSpec user = good with { Linux = new LinuxSpec { Namespaces = [new NamespaceSpec { Type = "user" }] } };
+
+        Assert.Contains("/no/such/source", (await RefusedAsync(mount)).Message, StringComparison.Ordinal);
+        Assert.Contains("nofs", (await RefusedAsync(type)).Message, StringComparison.Ordinal);
+        Assert.Equal(StatusCode.InvalidArgument, (await RefusedAsync(none)).Code);
+        Assert.Equal(StatusCode.InvalidArgument, (await RefusedAsync(user)).Code);
+        Assert.Equal(StatusCode.NotFound, (await RefusedAsync(good, request => request.User = new UserLookup { User = "nobody-here" })).Code);
+        Assert.Equal(StatusCode.InvalidArgument, (await RefusedAsync(good, static request => request.ContainerId = "../up")).Code);
+        Assert.Equal(StatusCode.InvalidArgument, (await RefusedAsync(good, static request => request.Spec = Google.Protobuf.ByteString.CopyFromUtf8("[1]"))).Code);
+
+        // The same id can be used after a failure: nothing is left of it.
+        await RefusedAsync(mount, static request => request.ContainerId = "again");
+        Assert.Equal(0, (await Agent.RunAsync(good, static request => request.ContainerId = "again")).Status);
+    }
+
+    private async Task<TtrpcException> RefusedAsync(RuntimeSpec spec, Action<CreateContainerRequest>? change = null) =>
+        await Assert.ThrowsAsync<TtrpcException>(() => Agent.CreateAsync(spec, change));
+
+    // The order in which busybox lists groups is the kernel's, which sorts them.
+    private static string SortGroups(string output)
+    {
+        string[] lines = output.Split('\n');
+        int at = lines[0].IndexOf("groups=", StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            IEnumerable<string> groups = lines[0][(at + 7)..].Split(',').OrderBy(static group => int.Parse(group.Split('(')[0]));
+            lines[0] = lines[0][..(at + 7)] + string.Join(',', groups);
+        }
+
+        return string.Join('\n', lines);
+    }
 }

@@ -50,7 +50,7 @@ internal sealed class Container
     /// <exception cref="TtrpcException">It cannot be made; nothing of it is left.</exception>
     public static Container Create(ContainerHost host, CreateContainerRequest request, RuntimeSpec spec, Child? pidNamespace)
     {
-        RootFilesystemMount rootfs = RootFilesystemMount.Create($"{host.Paths.Containers}/{request.ContainerId}", request.Rootfs, spec.Root?.Readonly == true);
+        RootFilesystemMount rootfs = RootFilesystemMount.Create($"{host.Paths.Containers}/{request.ContainerId}", request.Rootfs);
         Cgroup? cgroup = null;
         try
         {

@@ -12,29 +12,28 @@ internal sealed class RootFilesystemMount
     private static readonly TimeSpan s_deviceTime = TimeSpan.FromSeconds(10);
 
     private readonly string _directory;
-    private readonly bool _writable;
 
-    private RootFilesystemMount(string directory, bool writable)
+    private RootFilesystemMount(string directory)
     {
         _directory = directory;
-        _writable = writable;
     }
 
     /// <summary>The container's root.</summary>
     public string Root => $"{_directory}/rootfs";
 
-    /// <summary>What the container has changed; null if it cannot.</summary>
-    public string? WritableLayer => _writable ? $"{_directory}/scratch/upper" : null;
+    /// <summary>What the container has changed.</summary>
+    public string WritableLayer => $"{_directory}/scratch/upper";
 
+    /// <summary>Mounts it. A root that is read-only for the container has the layer too: its mount points are made there.</summary>
     /// <exception cref="TtrpcException">NotFound: a device does not come. Unknown: the kernel refuses.</exception>
-    public static RootFilesystemMount Create(string directory, RootFilesystem rootfs, bool readOnly)
+    public static RootFilesystemMount Create(string directory, RootFilesystem rootfs)
     {
         if (rootfs?.Image is null)
         {
             throw new TtrpcException(StatusCode.InvalidArgument, "A container needs rootfs.image.");
         }
 
-        var mount = new RootFilesystemMount(directory, !readOnly);
+        var mount = new RootFilesystemMount(directory);
         foreach (string part in (string[])["image", "scratch", "rootfs"])
         {
             Directory.CreateDirectory($"{directory}/{part}");
@@ -43,12 +42,6 @@ internal sealed class RootFilesystemMount
         try
         {
             MountFilesystem(rootfs.Image, $"{directory}/image", SysMount.MS_RDONLY);
-            if (readOnly)
-            {
-                Mounts.Mount($"{directory}/image", mount.Root, null, SysMount.MS_BIND);
-                return mount;
-            }
-
             MountFilesystem(rootfs.Scratch ?? new Filesystem { Type = "tmpfs", Source = "tmpfs", Options = { "mode=0755" } }, $"{directory}/scratch", 0);
             Directory.CreateDirectory($"{directory}/scratch/upper");
             Directory.CreateDirectory($"{directory}/scratch/work");

@@ -46,7 +46,8 @@ internal sealed class UserDatabase
         entry ??= EntryOf(uid);
         uid = entry is null ? uid : Number(entry[2]);
         uint gid = parts.Length == 2 && parts[1].Length > 0 ? GroupOf(parts[1]) : entry is null ? 0 : Number(entry[3]);
-        IEnumerable<uint> groups = given.AdditionalGids;
+        // Its own group too: else a file's "not this group" would not hold for it (CVE-2022-2995).
+        IEnumerable<uint> groups = [gid, .. given.AdditionalGids];
         if (lookup.AddListedGroups && entry is not null)
         {
             groups = groups.Concat(_groups.Where(group => group[3].Split(',').Contains(entry[0])).Select(static group => Number(group[2])));
