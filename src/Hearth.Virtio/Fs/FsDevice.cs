@@ -56,11 +56,14 @@ public sealed class FsDevice : VhostUserFrontEnd, ISnapshottable<FsState>
     public override void ReadConfig(uint offset, Span<byte> destination)
     {
         destination.Clear();
-        if (offset < ConfigBytes)
+        if (offset >= ConfigBytes)
         {
-            ReadOnlySpan<byte> source = _config.AsSpan((int)offset);
-            source[..Math.Min(source.Length, destination.Length)].CopyTo(destination);
+            Metrics.CfgFails.Increment();
+            return;
         }
+
+        ReadOnlySpan<byte> source = _config.AsSpan((int)offset);
+        source[..Math.Min(source.Length, destination.Length)].CopyTo(destination);
     }
 
     public FsState Save() => new() { Tag = _tag, Socket = Socket };

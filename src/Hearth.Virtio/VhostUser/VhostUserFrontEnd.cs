@@ -59,9 +59,6 @@ public abstract class VhostUserFrontEnd : VirtioDevice
     /// <summary>Where the back end listens.</summary>
     public string Socket => _socket;
 
-    /// <summary>Whether there is a back end, as far as is known.</summary>
-    public bool IsConnected => _connection is not null;
-
     protected TimeSpan Patience { get; }
 
     /// <summary>The configuration space that the back end keeps, as last read. Under Gate.</summary>

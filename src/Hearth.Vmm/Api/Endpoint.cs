@@ -25,8 +25,8 @@ public abstract class Endpoint
     /// <summary>Firecracker's name for this resource in the metrics of requests: <c>drive</c>; null if it has none.</summary>
     public virtual string? MetricName => null;
 
-    /// <summary>Whether Firecracker has no such resource: GET /vm/config is then silent about it with <c>--strict-firecracker</c>.</summary>
-    public virtual bool IsExtension => false;
+    /// <summary>Whether GET /vm/config has the section at all; where Firecracker has no such section, only if it is used.</summary>
+    public virtual bool HasSection(VmResources resources) => Section is not null;
 
     public virtual VmmAction? Get() => null;
 

@@ -40,6 +40,7 @@ public sealed class FilesystemsTests : IDisposable
     [Fact]
     public void A_file_system_is_configured_shown_and_needs_shared_memory()
     {
+        Assert.DoesNotContain("filesystems", Config(), StringComparison.Ordinal);
         Assert.IsType<VmmEmpty>(Put("/filesystems/data", $$"""{"tag":"data","socket":"{{Socket}}"}"""));
         Assert.Contains($$"""
             "filesystems":[{"tag":"data","socket":"{{Socket}}"}]

@@ -24,7 +24,7 @@ internal sealed class FilesystemsEndpoint : Endpoint
 
     public override bool SectionIsArray => true;
 
-    public override bool IsExtension => true;
+    public override bool HasSection(VmResources resources) => resources.Devices<FilesystemConfig>().Any();
 
     public override VmmAction Put(string? id, ReadOnlySpan<byte> body)
     {

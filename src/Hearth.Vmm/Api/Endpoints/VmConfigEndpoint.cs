@@ -25,13 +25,13 @@ internal sealed class VmConfigEndpoint : Endpoint
             json.WriteStartObject();
             foreach (Endpoint endpoint in RouteTable.Endpoints)
             {
-                if (endpoint.Section is not { } section || (endpoint.IsExtension && Resources.Options.StrictFirecracker))
+                if (!endpoint.HasSection(Resources))
                 {
                     continue;
                 }
 
                 // Clients look for each key, with null or an empty array where nothing was configured.
-                json.WritePropertyName(section);
+                json.WritePropertyName(endpoint.Section!);
                 if (endpoint.WriteSection(json, Resources))
                 {
                     continue;
