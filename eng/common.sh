@@ -37,6 +37,21 @@ apt_install() {
     die "apt-get could not install: ${missing[*]}"
 }
 
+# Prints the folder that a Debian package was unpacked to: for one whose installation would start a service.
+apt_unpack() {
+  local package=$1 folder="$HEARTH_CACHE/unpacked/$1" work
+  if [ ! -d "$folder" ]; then
+    step "Unpacking the Debian package $package"
+    apt_update
+    mkdir -p "$HEARTH_CACHE/unpacked"
+    work=$(mktemp -d "$HEARTH_CACHE/unpacked/.work.XXXXXX")
+    (cd "$work" && apt-get download -qq "$package" >&2 && dpkg-deb -x ./*.deb tree) || die "apt-get could not download: $package"
+    mv "$work/tree" "$folder"
+    rm -rf "$work"
+  fi
+  printf '%s\n' "$folder"
+}
+
 # Once for a whole run of ./test or ./demo.
 apt_update() {
   [ -n "${HEARTH_APT_UPDATED:-}" ] && return 0

@@ -15,11 +15,16 @@ internal sealed class BlobStore
     private const int BufferBytes = 256 << 10;
     private const int MaxFailures = 4;
 
-    private static readonly TimeSpan s_retryDelay = TimeSpan.FromMilliseconds(300);
-
     private readonly string _root;
+    private readonly TimeSpan _retryDelay;
 
-    public BlobStore(string root) => _root = root;
+    /// <param name="root">The store's folder.</param>
+    /// <param name="retryDelay">Before a broken transfer is gone on with; longer each time that nothing came.</param>
+    public BlobStore(string root, TimeSpan retryDelay)
+    {
+        _root = root;
+        _retryDelay = retryDelay;
+    }
 
     private string Ingest => Path.Combine(_root, "ingest");
 
@@ -102,7 +107,7 @@ internal sealed class BlobStore
         }
     }
 
-    private static async Task<Digest> ReceiveAsync(Descriptor blob, FileStream file, IBlobSource source, Action<long> onBytes, CancellationToken cancellation)
+    private async Task<Digest> ReceiveAsync(Descriptor blob, FileStream file, IBlobSource source, Action<long> onBytes, CancellationToken cancellation)
     {
         using IncrementalHash hash = blob.Digest.CreateHash();
         byte[] buffer = new byte[BufferBytes];
@@ -147,7 +152,7 @@ internal sealed class BlobStore
                     throw new ImageException(ImageFault.Unreachable, $"{blob.Digest} comes no further than {at} of {blob.Size} bytes: {e.Message}. What came is kept; try again later.", e);
                 }
 
-                await Task.Delay(s_retryDelay * failures, cancellation).ConfigureAwait(false);
+                await Task.Delay(_retryDelay * failures, cancellation).ConfigureAwait(false);
             }
         }
 

@@ -29,7 +29,7 @@ public sealed partial class ImageStore
         Root = Path.GetFullPath(root);
         _registries = registries ?? new RegistryOptions();
         _limits = limits ?? new ImageLimits();
-        _blobs = new BlobStore(Root);
+        _blobs = new BlobStore(Root, _registries.RetryDelay);
     }
 
     public string Root { get; }

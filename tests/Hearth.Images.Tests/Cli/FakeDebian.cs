@@ -67,7 +67,7 @@ internal sealed class FakeDebian : IDisposable
     public Process Start(params string[] arguments)
     {
         // Whoever runs the tests in the background may have left SIGINT ignored.
-        var start = new ProcessStartInfo("/usr/bin/env", ["--default-signal", Program(), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder.Path };
+        var start = new ProcessStartInfo("/usr/bin/env", ["--default-signal", HearthProgram.Path, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder.Path };
         start.Environment["PATH"] = _path;
         start.Environment["XDG_CACHE_HOME"] = _folder["cache"];
         return Process.Start(start)!;
@@ -88,18 +88,4 @@ internal sealed class FakeDebian : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
-
-    // As ./build published it, which ./test does first.
-    private static string Program()
-    {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Hearth.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        string program = Path.Combine(folder, "out", "bin", "hearth");
-        Assert.True(File.Exists(program), "out/bin/hearth is missing: run ./build hearth");
-        return program;
-    }
 }
