@@ -3,8 +3,15 @@ namespace Hearth.Virtio.Vsock;
 /// <summary>Bytes on their way from the guest to a host that does not read as fast; a ring, there only while it is needed.</summary>
 internal sealed class PendingBytes
 {
+    /// <summary>How many rings are kept for later, rather than left to the garbage collector.</summary>
+    public const int MostSpare = 8;
+
+    private readonly Stack<byte[]> _spare;
     private byte[] _ring = [];
     private int _start;
+
+    /// <param name="spare">Rings that nobody uses, shared by the streams of a device.</param>
+    public PendingBytes(Stack<byte[]> spare) => _spare = spare;
 
     public int Count { get; private set; }
 
@@ -18,7 +25,7 @@ internal sealed class PendingBytes
         {
             if (_ring.Length == 0)
             {
-                _ring = GC.AllocateUninitializedArray<byte>((int)VsockStream.BufferBytes);
+                _ring = _spare.TryPop(out byte[]? ring) ? ring : GC.AllocateUninitializedArray<byte>((int)VsockStream.BufferBytes);
             }
 
             int end = (_start + Count) % _ring.Length;
@@ -34,8 +41,13 @@ internal sealed class PendingBytes
     {
         Count -= count;
         _start = Count == 0 ? 0 : (_start + count) % _ring.Length;
-        if (Count == 0)
+        if (Count == 0 && _ring.Length > 0)
         {
+            if (_spare.Count < MostSpare)
+            {
+                _spare.Push(_ring);
+            }
+
             _ring = [];
         }
     }

@@ -51,7 +51,7 @@ public sealed partial class VsockDevice
 
     private VsockStream Add(UnixStream socket, VsockStreamState state)
     {
-        var stream = new VsockStream(this, socket, state);
+        var stream = new VsockStream(this, socket, state, _spareRings);
         stream.Registration = _active!.Loop.Add(socket, EpollEvents.In | EpollEvents.Out | EpollEvents.ReadHangUp | EpollEvents.EdgeTriggered, stream);
         Metrics.ConnsAdded.Increment();
         return stream;
@@ -79,13 +79,15 @@ public sealed partial class VsockDevice
     {
         if (stream.State == VsockStreamState.Greeting)
         {
-            Greet(stream);
+            Greet(stream, events);
             return;
         }
 
         // A host that left before the guest answered is found out by the answer to it.
         stream.IsReadable |= (events & (EpollEvents.In | EpollEvents.ReadHangUp | EpollEvents.HangUp | EpollEvents.Error)) != 0;
-        if ((events & (EpollEvents.HangUp | EpollEvents.Error)) != 0 && stream is { HostDeaf: false, State: VsockStreamState.Connected })
+        // A hang-up may also be two ends in good order, where nothing is left to write.
+        bool hasToWrite = !stream.GuestFinished || stream.Pending.Count > 0;
+        if ((events & (EpollEvents.HangUp | EpollEvents.Error)) != 0 && hasToWrite && stream is { HostDeaf: false, State: VsockStreamState.Connected })
         {
             LoseHost(stream);
         }
@@ -121,6 +123,7 @@ public sealed partial class VsockDevice
 
             if (sent == UnixStream.Closed)
             {
+                Metrics.TxWriteFails.Increment();
                 LoseHost(stream);
                 break;
             }
@@ -133,7 +136,7 @@ public sealed partial class VsockDevice
     }
 
     /// <summary>Reads <c>CONNECT port\n</c>, and not a byte more, which is the guest's.</summary>
-    private void Greet(VsockStream stream)
+    private void Greet(VsockStream stream, EpollEvents events)
     {
         Span<byte> line = stackalloc byte[MaxGreetingBytes];
         int count = stream.Socket.Peek(line);
@@ -145,7 +148,9 @@ public sealed partial class VsockDevice
         int end = count < 0 ? -1 : line[..count].IndexOf((byte)'\n');
         if (end < 0)
         {
-            if (count == UnixStream.Closed || count == MaxGreetingBytes)
+            // Who will send no more cannot end the line.
+            bool isOver = (events & (EpollEvents.ReadHangUp | EpollEvents.HangUp | EpollEvents.Error)) != 0;
+            if (isOver || count == UnixStream.Closed || count == MaxGreetingBytes)
             {
                 End(stream);
             }
@@ -284,6 +289,7 @@ public sealed partial class VsockDevice
             _streams.Remove(stream.Ports);
         }
 
+        stream.Pending.Removed(stream.Pending.Count);
         _active!.Loop.Remove(stream.Registration);
         stream.Socket.Dispose();
         Metrics.ConnsRemoved.Increment();

@@ -149,6 +149,7 @@ public sealed partial class VsockDevice
             stream.IsWritable = done == length;
             if (sent == UnixStream.Closed)
             {
+                Metrics.TxWriteFails.Increment();
                 LoseHost(stream);
             }
         }
@@ -175,7 +176,6 @@ public sealed partial class VsockDevice
     /// <summary>The host reads no more: what it has not taken is lost, as it is with any socket.</summary>
     private void LoseHost(VsockStream stream)
     {
-        Metrics.TxWriteFails.Increment();
         stream.HostDeaf = true;
         stream.CountForwarded((uint)stream.Pending.Count);
         stream.Pending.Removed(stream.Pending.Count);

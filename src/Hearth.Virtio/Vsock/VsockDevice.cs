@@ -44,6 +44,9 @@ public sealed partial class VsockDevice : VirtioDevice, ISnapshottable<VsockStat
     private readonly HashSet<VsockStream> _greeting = [];
     private readonly VsockRound _round = new();
 
+    // Rings of streams that need none any more, for the next that do.
+    private readonly Stack<byte[]> _spareRings = new(PendingBytes.MostSpare);
+
     // For readv and sendmsg; one packet at a time.
     private readonly iovec[] _pieces = GC.AllocateUninitializedArray<iovec>(Virtqueue.MaxSegments, pinned: true);
 
@@ -147,6 +150,7 @@ public sealed partial class VsockDevice : VirtioDevice, ISnapshottable<VsockStat
         }
 
         _mustTellReset = true;
+        TellReset();
     }
 
     /// <summary>A socket is ready.</summary>
@@ -193,23 +197,23 @@ public sealed partial class VsockDevice : VirtioDevice, ISnapshottable<VsockStat
         Span<byte> id = stackalloc byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32LittleEndian(id, TransportReset);
         Virtqueue queue = _active.Queues[EventQueue];
-        if (!queue.TryPop(out DescriptorChain chain))
+        int left = QueueSize;
+        do
         {
-            return;
-        }
+            while (_mustTellReset && left-- > 0 && queue.TryPop(out DescriptorChain chain))
+            {
+                _mustTellReset = !chain.TryWrite(0, id);
+                Metrics.EvQueueEventFails.Add(_mustTellReset ? 1 : 0);
+                queue.AddUsed(chain.Head, _mustTellReset ? 0u : sizeof(uint));
+            }
 
-        if (chain.TryWrite(0, id))
-        {
-            _mustTellReset = false;
-            queue.AddUsed(chain.Head, sizeof(uint));
+            Publish(EventQueue);
         }
-        else
+        while (_mustTellReset && left-- > 0 && !queue.TryEnableNotifications());
+        if (_mustTellReset && left <= 0)
         {
-            Metrics.EvQueueEventFails.Increment();
-            queue.AddUsed(chain.Head, 0);
+            _active.Notifiers[EventQueue].Signal();
         }
-
-        Publish(EventQueue);
     }
 
     private void Publish(int queueIndex)

@@ -52,11 +52,12 @@ internal sealed class VsockStream : IEventHandler
     private uint _guestAllocation;
     private uint _guestForwarded;
 
-    public VsockStream(VsockDevice device, UnixStream socket, VsockStreamState state)
+    public VsockStream(VsockDevice device, UnixStream socket, VsockStreamState state, Stack<byte[]> spareRings)
     {
         _device = device;
         Socket = socket;
         State = state;
+        Pending = new PendingBytes(spareRings);
     }
 
     public UnixStream Socket { get; }
@@ -99,7 +100,7 @@ internal sealed class VsockStream : IEventHandler
     public long DeadlineMs { get; set; } = long.MaxValue;
 
     /// <summary>What the host has not taken yet.</summary>
-    public PendingBytes Pending { get; } = new();
+    public PendingBytes Pending { get; }
 
     /// <summary>How many bytes the guest has room for.</summary>
     public uint GuestRoom

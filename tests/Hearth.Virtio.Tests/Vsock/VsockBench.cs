@@ -12,6 +12,8 @@ internal sealed class VsockBench : IDisposable
     public const uint Cid = 3;
     public const uint GuestAllocation = 64 * 1024;
 
+    private const uint HeapBytes = 32 << 20;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-vsock-").FullName;
     private readonly Dictionary<ushort, FakeBuffer> _lent = [];
 
@@ -19,7 +21,7 @@ internal sealed class VsockBench : IDisposable
     {
         Device = new VsockDevice(new VsockConfig { GuestCid = Cid, UdsPath = Path, AnswerTimeoutMs = 500 });
         Bench = new DeviceBench(Device, memoryBytes: 128 << 20);
-        Bench.Start(heapBytes: 32 << 20);
+        Bench.Start(heapBytes: HeapBytes);
     }
 
     public string Path => System.IO.Path.Combine(_folder, "v.sock");
@@ -47,12 +49,27 @@ internal sealed class VsockBench : IDisposable
     /// <summary>The guest sends a packet.</summary>
     public void Send(VsockHeader header, ReadOnlySpan<byte> payload = default)
     {
+        Tx.Add(Tx.Readable(Packet(header, payload)));
+        Bench.Kick(1);
+        Tx.TakeUsed();
+    }
+
+    /// <summary>A header and what follows it.</summary>
+    public byte[] Packet(VsockHeader header, ReadOnlySpan<byte> payload)
+    {
         var packet = new byte[VsockHeader.Bytes + payload.Length];
         MemoryMarshal.Write(packet, header);
         payload.CopyTo(packet.AsSpan(VsockHeader.Bytes));
-        Tx.Add(Tx.Readable(packet));
-        Bench.Kick(1);
-        Tx.TakeUsed();
+        return packet;
+    }
+
+    /// <summary>A reset, and a new driver.</summary>
+    public void Restart()
+    {
+        Bench.Driver.Reset();
+        _lent.Clear();
+        Bench.Start(heapBytes: HeapBytes);
+        Bench.Pump();
     }
 
     public VsockHeader Header(VsockOperation operation, uint hostPort, uint guestPort, uint length = 0, uint flags = 0, uint forwarded = 0) => new()
@@ -122,9 +139,18 @@ internal sealed class VsockBench : IDisposable
     /// <summary>A host's program connects, and says what it likes.</summary>
     public Socket Dial(string greeting)
     {
-        var host = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket host = Dial(Encoding.ASCII.GetBytes(greeting));
+        host.Blocking = true;
+        return host;
+    }
+
+    /// <inheritdoc cref="Dial(string)"/>
+    /// <returns>A socket that does not block.</returns>
+    public Socket Dial(ReadOnlySpan<byte> greeting)
+    {
+        var host = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         host.Connect(new UnixDomainSocketEndPoint(Path));
-        host.Send(Encoding.ASCII.GetBytes(greeting));
+        host.Send(greeting);
         Bench.Pump();
         return host;
     }
