@@ -7,8 +7,9 @@ using Hearth.Virtio.RateLimiting;
 using Hearth.Virtio.Rng;
 using Hearth.Virtio.Tests.Block;
 using Hearth.Virtio.Tests.Net;
-using Hearth.Virtio.Vsock;
 using Hearth.Virtio.Tests.VhostUser;
+using Hearth.Virtio.Tests.Vsock;
+using Hearth.Virtio.Vsock;
 
 namespace Hearth.Virtio.Tests.Fuzzing;
 
@@ -82,6 +83,10 @@ public class FuzzTests
             }
         }
     }
+
+    /// <summary>A guest that knows the protocol of its socket device.</summary>
+    [Fact]
+    public void Fuzz_vsock_packets() => Fuzzer.Run("vsock_packets", VsockFuzzTarget.Run);
 
     private static Socket Listen(string path)
     {
