@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Hearth.Images.Store;
 
 namespace Hearth.Images;
 
@@ -11,11 +12,6 @@ namespace Hearth.Images;
 public sealed class ImageCache
 {
     private const int KeyDigits = 16;
-
-    // EWOULDBLOCK of the flock() that FileShare.None stands for.
-    private const int LockHeld = 11;
-
-    private static readonly TimeSpan s_lockPoll = TimeSpan.FromMilliseconds(250);
 
     /// <param name="root">The folder; made when something is kept.</param>
     public ImageCache(string root) => Root = root;
@@ -146,23 +142,21 @@ public sealed class ImageCache
         }
     }
 
-    private static async Task<FileStream> LockAsync(string file, string wanted, IProgress<ImageProgress>? progress, CancellationToken cancellation)
+    private static Task<FileStream> LockAsync(string file, string wanted, IProgress<ImageProgress>? progress, CancellationToken cancellation)
     {
-        for (bool told = false; ; told = true)
-        {
-            try
+        bool told = false;
+        return FileLock.WaitAsync(
+            () =>
             {
-                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException e) when (e.HResult == LockHeld)
-            {
-                if (!told)
+                FileStream? held = FileLock.TryExclusive(file);
+                if (held is null && !told)
                 {
+                    told = true;
                     progress?.Report(new ImageProgress($"Waiting for another hearth that is making {wanted}"));
                 }
-            }
 
-            await Task.Delay(s_lockPoll, cancellation).ConfigureAwait(false);
-        }
+                return held;
+            },
+            cancellation);
     }
 }

@@ -166,6 +166,12 @@ public sealed partial class ImageStore
         var budget = new ImageBudget(_limits);
         var found = new (LayerArchive, LayerTree)[layers.Count];
         var here = new long[layers.Count];
+        // Before anything comes: what a manifest announces may be more than any disk has, and a lie.
+        if (layers.Any(layer => layer.Size > _limits.MaxBytes) || layers.Sum(layer => (decimal)layer.Size) > _limits.MaxBytes)
+        {
+            throw new ImageException(ImageFault.TooLarge, $"{content.Name} has layers of more than {_limits.MaxBytes >> 20} MiB, which is the limit. If it is to be trusted, raise the limit.");
+        }
+
         long total = Math.Max(1, layers.Sum(layer => layer.Size));
         var meter = new ProgressMeter(progress, $"{layers.Count} layers, {total / 1048576.0:0.0} MiB");
         var work = new ParallelOptions { MaxDegreeOfParallelism = _registries.ParallelLayers, CancellationToken = cancellation };

@@ -160,6 +160,20 @@ public sealed class ImageStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_manifest_that_announces_more_than_the_limit_brings_nothing()
+    {
+        TestImage small = TestImage.Small();
+        _registry.Add(small, "app", "1");
+        string manifest = System.Text.Encoding.UTF8.GetString(small.Manifest);
+        _registry.Add("/v2/app/manifests/1", System.Text.Encoding.UTF8.GetBytes(manifest.Replace($"\"size\":{small.Layers[0].Length}}}", "\"size\":9223372036854775807}", StringComparison.Ordinal)));
+
+        ImageException refusal = await Assert.ThrowsAsync<ImageException>(() => _store.PullAsync(ImageReference.Parse($"{_registry.Host}/app:1")));
+
+        Assert.Equal(ImageFault.TooLarge, refusal.Fault);
+        Assert.Equal(1, _registry.Count("/blobs/"));
+    }
+
+    [Fact]
     public async Task A_layer_of_a_hundred_thousand_entries_works()
     {
         var archive = new TarBuilder();
