@@ -12,7 +12,7 @@ internal sealed class PathWalk
     private const int MaxNameBytes = 255;
     private const int MaxLinks = 40;
 
-    // What all walks of one layer may cost together: an archive can make every step lead through long links.
+    // What all walks of one layer may cost together: an archive can make every path long, and lead it through long links.
     private const long MaxSteps = 200_000_000;
 
     private readonly Inode _root;
@@ -150,7 +150,7 @@ internal sealed class PathWalk
         _steps += parts.Length;
         if (_steps > MaxSteps)
         {
-            throw Bad(path, "leads, with the paths before it, through more symbolic links than an honest image has");
+            throw Bad(path, "has, with the paths before it and the symbolic links on their way, more parts than an honest image");
         }
 
         for (int i = parts.Length - 1; i >= 0; i--)

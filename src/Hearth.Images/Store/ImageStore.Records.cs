@@ -2,6 +2,7 @@ using System.Text.Json;
 using Hearth.Images.Layers;
 using Hearth.Images.Oci;
 using Hearth.Images.Registries;
+using Hearth.Linux;
 
 namespace Hearth.Images.Store;
 
@@ -141,11 +142,24 @@ public sealed partial class ImageStore
             foreach (FileSystemInfo entry in new DirectoryInfo(Root).EnumerateFileSystemInfos("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }))
             {
                 inodes++;
-                bytes += entry is FileInfo { Exists: true } file ? file.Length : 0;
+                bytes += AllocatedBytes(entry);
             }
         }
 
         return new StoreUsage(bytes, inodes);
+    }
+
+    private static long AllocatedBytes(FileSystemInfo entry)
+    {
+        try
+        {
+            return FileAllocation.BytesOf(entry.FullName);
+        }
+        catch (LinuxException e) when (e.Errno == Errno.ENOENT)
+        {
+            // Removed since it was listed.
+            return 0;
+        }
     }
 
     private static bool TryRemove(Image image)

@@ -5,7 +5,7 @@ using Hearth.Images.Registries;
 namespace Hearth.Images.Store;
 
 /// <summary>How much disk the store takes.</summary>
-/// <param name="Bytes">Of all its files, as they are allocated.</param>
+/// <param name="Bytes">That its files and folders take on the disk.</param>
 /// <param name="Inodes">Files and folders.</param>
 public readonly record struct StoreUsage(long Bytes, long Inodes);
 

@@ -11,6 +11,7 @@ internal sealed class PaxHeader
 {
     private const string XattrPrefix = "SCHILY.xattr.";
     private const int MaxNumberDigits = 20;
+    private const int MaxXattrs = 256;
 
     private readonly Dictionary<string, byte[]> _values = new(StringComparer.Ordinal);
     private long _offset;
@@ -97,6 +98,11 @@ internal sealed class PaxHeader
         {
             string name = key[XattrPrefix.Length..];
             Xattrs.RemoveAll(xattr => xattr.Name == name);
+            if (Xattrs.Count == MaxXattrs)
+            {
+                throw TarHeader.Bad($"a file has more than {MaxXattrs} extended attributes");
+            }
+
             Xattrs.Add(new Xattr(name, value.ToArray()));
             return;
         }

@@ -11,6 +11,8 @@ internal sealed class TarReader
     /// <summary>A pax header or a long name: many times more than any file system stores.</summary>
     public const int MaxExtendedHeaderBytes = 1 << 20;
 
+    // Far from where adding the padding would overflow.
+    private const long MaxFileBytes = 1L << 60;
     private const int MaxSparseExtents = 1 << 16;
     private const int BufferBytes = 256 << 10;
 
@@ -159,9 +161,9 @@ internal sealed class TarReader
     private long StartFile(TarHeader header, PaxHeader pax, string name)
     {
         _stored = pax.Size ?? header.Size;
-        if (_stored < 0)
+        if (_stored is < 0 or > MaxFileBytes)
         {
-            throw TarHeader.Bad($"{RawName.Show(name)} has a negative size");
+            throw TarHeader.Bad($"{RawName.Show(name)} has a negative size, or one that no disk has");
         }
 
         _padding = (int)(-_stored & (TarHeader.Bytes - 1));

@@ -154,6 +154,8 @@ public sealed class TarReaderTests
         Refused(broken, "checksum");
         Refused(new TarBuilder().Entry("a", 'Q').Build(), "unknown type 0x51");
         Refused(new TarBuilder().Entry("a", 'x', size: TarReader.MaxExtendedHeaderBytes + 1).Build(), "extended header");
+        Refused(new TarBuilder().Pax(("size", "9223372036854775807")).File("a").Build(), "no disk has");
+        Refused(new TarBuilder().Pax([.. Enumerable.Range(0, 257).Select(i => ($"SCHILY.xattr.user.{i}", "v"))]).File("a").Build(), "256 extended attributes");
         Refused(new TarBuilder().Entry("a", 'x', "99 a=b\n"u8.ToArray()).Build(), "wrong length");
     }
 
