@@ -30,6 +30,8 @@ public sealed class AgentUnderTest : IAsyncLifetime
     /// <summary>A directory that serves as image.</summary>
     public string Image => Path.Combine(_folder, "image");
 
+    private string Sockets => Path.Combine(_folder, "s");
+
     public static string? ReasonToSkip =>
         Environment.UserName != "root" ? "makes namespaces and cgroups: needs root"
         : !File.Exists(Busybox) ? "needs the Debian package busybox-static"
@@ -43,16 +45,16 @@ public sealed class AgentUnderTest : IAsyncLifetime
         }
 
         MakeImage();
-        string sockets = Directory.CreateDirectory(Path.Combine(_folder, "s")).FullName;
+        Directory.CreateDirectory(Sockets);
         _process = Process.Start(new ProcessStartInfo(
             "unshare",
-            ["--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", Program, "--listen", sockets, "--cgroup", Path.GetFileName(_folder)]))!;
+            ["--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", Program, "--listen", Sockets, "--cgroup", Path.GetFileName(_folder)]))!;
         DateTime deadline = DateTime.UtcNow + s_deadline;
         while (true)
         {
             try
             {
-                _client = await AgentClient.ConnectAsync((port, cancellation) => ConnectAsync(Path.Combine(sockets, $"{port}"), cancellation));
+                _client = await AgentClient.ConnectAsync(ConnectAsync);
                 return;
             }
             catch (SocketException) when (DateTime.UtcNow < deadline && !_process.HasExited)
@@ -206,12 +208,24 @@ public sealed class AgentUnderTest : IAsyncLifetime
         }
     }
 
-    private static async Task<Stream> ConnectAsync(string path, CancellationToken cancellation)
+    /// <summary>What ip(8) of this machine says in the agent's network.</summary>
+    public string Ip(params string[] arguments)
+    {
+        string agent = File.ReadAllText($"/proc/{_process!.Id}/task/{_process.Id}/children").Trim();
+        using Process ip = Process.Start(new ProcessStartInfo("nsenter", [$"--net=/proc/{agent}/ns/net", "ip", .. arguments]) { RedirectStandardOutput = true })!;
+        string output = ip.StandardOutput.ReadToEnd();
+        ip.WaitForExit();
+        Assert.Equal(0, ip.ExitCode);
+        return output;
+    }
+
+    /// <summary>A connection to one of the agent's ports.</summary>
+    public async Task<Stream> ConnectAsync(uint port, CancellationToken cancellation = default)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(Sockets, $"{port}")), cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

@@ -250,6 +250,47 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_seccomp_profile_is_kept_to_with_and_without_new_privileges(bool noNewPrivileges)
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("mkdir /tmp/no; echo $?; kill -0 1; chmod 700 /tmp; grep Seccomp: /proc/self/status");
+        spec = spec with
+        {
+            Process = spec.Process! with { NoNewPrivileges = noNewPrivileges },
+            Linux = spec.Linux! with
+            {
+                Seccomp = new SeccompSpec
+                {
+                    DefaultAction = "SCMP_ACT_ALLOW",
+                    Syscalls =
+                    [
+                        new() { Names = ["mkdir", "mkdirat"], Action = "SCMP_ACT_ERRNO" },
+                        new() { Names = ["chmod", "fchmodat"], Action = "SCMP_ACT_ERRNO", ErrnoRet = 28, Args = [new() { Index = 1, Op = "SCMP_CMP_EQ", Value = 0x1c0 }] },
+                    ],
+                },
+            },
+        };
+
+        Ended ended = await Agent.RunAsync(spec);
+
+        Assert.Equal("1\nSeccomp:\t2\n", ended.Output);
+        Assert.Equal("mkdir: can't create directory '/tmp/no': Operation not permitted\nchmod: /tmp: No space left on device\n", ended.Errors);
+        string id = await Agent.StartAsync(spec with { Process = AgentUnderTest.ProcessOf("while :; do sleep 1; done") });
+        Assert.Equal("Seccomp:\t2\n", (await Agent.ExecAsync(id, "grep Seccomp: /proc/self/status")).Output);
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+    }
+
+    [Fact]
+    public async Task A_call_that_kills_ends_the_process_by_its_signal()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("mkdir /tmp/no; exit $?");
+        spec = spec with { Linux = spec.Linux! with { Seccomp = new SeccompSpec { DefaultAction = "SCMP_ACT_ALLOW", Syscalls = [new() { Names = ["mkdir"], Action = "SCMP_ACT_KILL_PROCESS" }] } } };
+
+        Assert.Equal(128 + 31, (await Agent.RunAsync(spec)).Status);
+    }
+
+    [Theory]
     [InlineData("nothing-of-that-name", StatusCode.NotFound, "exec: \"nothing-of-that-name\": executable file not found in $PATH")]
     [InlineData("/no/such/file", StatusCode.NotFound, "exec: \"/no/such/file\": No such file or directory")]
     [InlineData("/etc/passwd", StatusCode.PermissionDenied, "exec: \"/etc/passwd\": Permission denied")]

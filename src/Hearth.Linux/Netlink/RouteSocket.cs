@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Hearth.Linux.Native;
@@ -15,24 +16,11 @@ public sealed unsafe class RouteSocket : IDisposable
         SysSocket.socket(SysSocket.AF_NETLINK, SysSocket.SOCK_RAW | SysSocket.SOCK_CLOEXEC, LinuxRtnetlink.NETLINK_ROUTE), "socket(AF_NETLINK)"));
 
     /// <summary>The index of a link; 0 if there is none of that name.</summary>
-    public static int IndexOf(string name)
-    {
-        string path = $"/sys/class/net/{name}/ifindex";
-        return name.Contains('/') || !File.Exists(path) ? 0 : int.Parse(File.ReadAllText(path));
-    }
+    public static int IndexOf(string name) => (int)NetIf.if_nametoindex(name);
 
-    /// <summary>The links of this namespace: name and hardware address (empty if it has none).</summary>
-    public static IEnumerable<(string Name, string HardwareAddress)> Links()
-    {
-        foreach (string folder in Directory.EnumerateFileSystemEntries("/sys/class/net"))
-        {
-            string address = Path.Combine(folder, "address");
-            if (File.Exists(address))
-            {
-                yield return (Path.GetFileName(folder), File.ReadAllText(address).Trim());
-            }
-        }
-    }
+    /// <summary>The links of this namespace: name and hardware address (empty if it has none). Not by /sys, which may be another namespace's.</summary>
+    public static IEnumerable<(string Name, byte[] HardwareAddress)> Links() =>
+        NetworkInterface.GetAllNetworkInterfaces().Select(static link => (link.Name, link.GetPhysicalAddress().GetAddressBytes()));
 
     /// <summary>Renames a link, which must be down.</summary>
     public void Rename(int link, string name) => Send(

@@ -63,10 +63,10 @@ internal static class GuestNetwork
 
     private static int Find(string hardwareAddress, string name, RouteSocket routes)
     {
-        string wanted = Convert.ToHexString(ParseHardware(hardwareAddress));
-        foreach ((string found, string address) in RouteSocket.Links())
+        byte[] wanted = ParseHardware(hardwareAddress);
+        foreach ((string found, byte[] address) in RouteSocket.Links())
         {
-            if (Convert.ToHexString(Bytes(address)) != wanted)
+            if (!address.AsSpan().SequenceEqual(wanted))
             {
                 continue;
             }
@@ -88,10 +88,10 @@ internal static class GuestNetwork
         ? index
         : throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface \"{name}\".");
 
-    private static byte[] Bytes(string address) => PhysicalAddress.TryParse(address.Replace(':', '-'), out PhysicalAddress? parsed) ? parsed.GetAddressBytes() : [];
-
     private static byte[] ParseHardware(string address) =>
-        Bytes(address) is { Length: 6 } bytes ? bytes : throw Invalid($"\"{address}\" is no hardware address");
+        PhysicalAddress.TryParse(address.Replace(':', '-').ToUpperInvariant(), out PhysicalAddress? parsed) && parsed.GetAddressBytes() is { Length: 6 } bytes
+            ? bytes
+            : throw Invalid($"\"{address}\" is no hardware address");
 
     private static IPAddress ParseAddress(string address) =>
         IPAddress.TryParse(address, out IPAddress? parsed) ? parsed : throw Invalid($"\"{address}\" is no IP address");
