@@ -17,7 +17,7 @@ public static unsafe class ChildProcess
     /// <param name="path">The program's file; no search.</param>
     /// <param name="arguments">argv, its first element too.</param>
     /// <param name="environment"><c>NAME=value</c>.</param>
-    /// <param name="descriptors">What the child has as descriptors 0, 1, 2...; everything else is closed.</param>
+    /// <param name="descriptors">What the child has as descriptors 0, 1, 2...; all others that are close-on-exec are closed.</param>
     /// <returns>Its process id, as this process sees it.</returns>
     /// <exception cref="LinuxException">It cannot be started.</exception>
     public static int Spawn(

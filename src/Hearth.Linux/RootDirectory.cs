@@ -187,7 +187,7 @@ public sealed unsafe class RootDirectory : IDisposable
         string trimmed = path.TrimEnd('/');
         int slash = trimmed.LastIndexOf('/');
         string name = trimmed[(slash + 1)..];
-        if (name is "" or "." or "..")
+        if (name is "" or "." or ".." || name.Contains('\0'))
         {
             throw new LinuxException($"openat2(\"{path}\")", Errno.EINVAL, "The path must end in a name.");
         }
