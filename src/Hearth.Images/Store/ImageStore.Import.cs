@@ -18,6 +18,7 @@ public sealed partial class ImageStore
     {
         try
         {
+            MakeRoot();
             Directory.CreateDirectory(IngestFolder);
             progress?.Report(new ImageProgress($"Reading {path}"));
             // The archive, unpacked, is not garbage while it is read.

@@ -91,7 +91,7 @@ public sealed partial class ImageStore
     {
         try
         {
-            Directory.CreateDirectory(Root);
+            MakeRoot();
             // Whoever collects garbage has this lock alone: what is not yet named is not garbage.
             using FileStream held = await FileLock.WaitAsync(() => FileLock.TryShared(LockPath), cancellation).ConfigureAwait(false);
             await FlattenAsync(content, progress, cancellation).ConfigureAwait(false);
@@ -108,6 +108,9 @@ public sealed partial class ImageStore
 
         return Find(content.Digest.ToString()) ?? throw new ImageException(ImageFault.NotFound, $"{content.Name} was removed while it was pulled. Pull it again.");
     }
+
+    /// <summary>What private images hold is not for every user of the host.</summary>
+    private void MakeRoot() => Directory.CreateDirectory(Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
     private async Task FlattenAsync(ImageContent content, IProgress<ImageProgress>? progress, CancellationToken cancellation)
     {

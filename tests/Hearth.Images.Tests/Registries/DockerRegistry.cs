@@ -17,8 +17,10 @@ internal sealed class DockerRegistry : IDisposable
             Host = $"127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
         }
 
+        // Where eng/test.sh unpacks it: its installation would start a service.
+        string unpacked = Path.Combine(ImageCache.Default().Root, "unpacked/docker-registry/usr/bin/docker-registry");
         string config = folder.Write("registry.yml", $"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder["registry"]}}}}}\nhttp: {{addr: {Host}}}\nlog: {{level: error}}\n");
-        _process = Process.Start(new ProcessStartInfo("docker-registry", ["serve", config]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        _process = Process.Start(new ProcessStartInfo(File.Exists(unpacked) ? unpacked : "docker-registry", ["serve", config]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         _process.BeginErrorReadLine();
         _process.BeginOutputReadLine();
         Wait();

@@ -124,6 +124,27 @@ public sealed class ImageStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task Only_its_owner_can_look_into_a_store()
+    {
+        await PullAsync("app", "1", TestImage.Small());
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_store.Root));
+    }
+
+    [Fact]
+    public async Task Images_that_share_a_layer_bring_it_once_also_at_the_same_time()
+    {
+        byte[] shared = new TarBuilder().File("shared", new string('x', 100_000)).Build();
+        var first = new TestImage(shared, new TarBuilder().File("first").Build());
+        var second = new TestImage(shared, new TarBuilder().File("second").Build());
+
+        await Task.WhenAll(Task.Run(() => PullAsync("first", "1", first)), Task.Run(() => PullAsync("second", "1", second)));
+
+        Assert.Equal(1, _registry.Count(Digest.Of(first.Layers[0]).ToString()));
+        Assert.Equal(2, _store.List().Count);
+    }
+
+    [Fact]
     public async Task Usage_counts_every_file()
     {
         Image image = await PullAsync("app", "1", TestImage.Small());

@@ -281,6 +281,22 @@ public sealed class PullTests : IDisposable
     }
 
     [Fact]
+    public async Task Content_elsewhere_is_fetched_there_without_the_password()
+    {
+        using var elsewhere = new FakeRegistry();
+        elsewhere.Add(_image, "team/app", "1");
+        _registry.Before = request =>
+            request.Authorization is null ? new FakeAnswer(401, [], ("WWW-Authenticate", "Basic realm=\"r\""))
+            : request.Path.Contains("/blobs/", StringComparison.Ordinal) ? new FakeAnswer(307, [], ("Location", $"http://{elsewhere.Host}{request.Path}"))
+            : null;
+
+        Assert.NotNull(await PullAsync(Options with { Credentials = _ => new RegistryCredentials { Username = "u", Password = "p" } }));
+
+        Assert.Equal(3, elsewhere.Requests.Count);
+        Assert.All(elsewhere.Requests, request => Assert.Null(request.Authorization));
+    }
+
+    [Fact]
     public async Task A_mirror_is_asked_first_and_the_registry_when_it_fails()
     {
         using var mirror = new FakeRegistry();
