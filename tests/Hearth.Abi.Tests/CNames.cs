@@ -44,6 +44,8 @@ internal static class CNames
         ["ndmsg"] = s_rtnetlink,
         ["LinuxVmSockets"] = ["sys/socket.h", "linux/vm_sockets.h"],
         ["sockaddr_vm"] = ["sys/socket.h", "linux/vm_sockets.h"],
+        ["LinuxBpf"] = ["linux/bpf.h"],
+        ["bpf_insn"] = ["linux/bpf.h"],
         ["LinuxRandom"] = ["sys/ioctl.h", "linux/random.h"],
     };
 
@@ -70,6 +72,7 @@ internal static class CNames
         [("itimerspec", "it_interval_nsec")] = "it_interval.tv_nsec",
         [("itimerspec", "it_value_sec")] = "it_value.tv_sec",
         [("itimerspec", "it_value_nsec")] = "it_value.tv_nsec",
+        [("bpf_insn", "registers")] = null,
         [("siginfo_t", "pad0")] = null,
         [("sigset_t", "bits")] = "__val",
         [("ifinfomsg", "pad0")] = "__ifi_pad",

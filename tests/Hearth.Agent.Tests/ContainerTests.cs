@@ -249,6 +249,31 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
         Assert.Equal("fd\nfull\nfuse\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\ncrw-------\n2\n", (await Agent.RunAsync(spec)).Output);
     }
 
+    [Fact]
+    public async Task A_device_that_the_rules_refuse_can_be_made_but_not_opened()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("mknod /tmp/zero c 1 5; head -c 1 /tmp/zero | wc -c; mknod /tmp/kmsg c 1 11; head -c 1 /tmp/kmsg; mknod /tmp/fuse c 10 229; cat < /tmp/fuse; echo > /tmp/fuse");
+        string[] capabilities = ["CAP_MKNOD"];
+        spec = spec with
+        {
+            Process = spec.Process! with { Capabilities = new CapabilitiesSpec { Bounding = capabilities, Effective = capabilities, Permitted = capabilities } },
+            Linux = spec.Linux! with
+            {
+                Resources = new ResourcesSpec
+                {
+                    Devices = [new() { Allow = false, Access = "rwm" }, new() { Allow = true, Type = "c", Major = 10, Minor = 229, Access = "rw" }, new() { Allow = false, Type = "c", Major = 10, Access = "w" }],
+                },
+            },
+        };
+
+        Ended ended = await Agent.RunAsync(spec);
+
+        Assert.Equal("1\n", ended.Output);
+        Assert.Contains("head: /tmp/kmsg: Operation not permitted", ended.Errors, StringComparison.Ordinal);
+        Assert.Contains("can't create /tmp/fuse: Operation not permitted", ended.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("can't open /tmp/fuse: Operation not permitted", ended.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -59,6 +59,7 @@ internal sealed class Container
             if (spec.Linux?.Resources is { } resources)
             {
                 cgroup.Apply(resources);
+                DeviceRules.Apply(cgroup, resources.Devices);
             }
 
             var container = new Container(host, request.ContainerId, spec with { Process = process }, cgroup, rootfs);
