@@ -106,6 +106,7 @@ public static unsafe class DeviceFilter
 
     private static FileDescriptor Load(ReadOnlySpan<bpf_insn> code)
     {
+        // SAFETY: both are pinned until the call is over: the kernel copies the code, and reads the constant with its zero.
         fixed (bpf_insn* instructions = code)
         fixed (byte* license = "Apache-2.0"u8)
         {
@@ -116,7 +117,7 @@ public static unsafe class DeviceFilter
                 Instructions = (ulong)instructions,
                 License = (ulong)license,
             };
-            // SAFETY: the attribute points to the pinned code, whose length it carries, and to a constant with its zero.
+            // SAFETY: the attribute lives on this stack for the whole call and is as long as its size says.
             long fd = SysSyscall.syscall(SysSyscall.SYS_bpf, LinuxBpf.BPF_PROG_LOAD, (nint)(&load), sizeof(LoadAttribute), 0, 0);
             return fd >= 0 ? new FileDescriptor((int)fd) : throw LinuxException.Last("bpf(BPF_PROG_LOAD)");
         }
