@@ -17,6 +17,8 @@ start_virtiofsd() {
   /usr/lib/qemu/virtiofsd --socket-path="$work/fs.sock" -o "source=$folder" -o sandbox=chroot >"$work/virtiofsd.log" 2>&1 &
   until [ -S "$work/fs.sock" ]; do sleep 0.1; done
 }
+# A Unix socket's path, for vsock; Hearth only.
+vsock=""
 
 # run_qemu KERNEL INIT-ARGUMENT
 run_qemu() {
@@ -37,13 +39,14 @@ run_qemu() {
 
 # run_hearth KERNEL INIT-ARGUMENT
 run_hearth() {
-  local drives="" nics="" folders=""
+  local drives="" nics="" folders="" sockets=null
+  [ -n "$vsock" ] && sockets="{\"guest_cid\": 3, \"uds_path\": \"$vsock\"}"
   [ -n "$disk" ] && drives="{\"drive_id\": \"d\", \"path_on_host\": \"$disk\", \"is_root_device\": false}"
   [ -n "$tap" ] && nics="{\"iface_id\": \"n\", \"host_dev_name\": \"$tap\"}"
   [ -n "$folder" ] && folders="{\"tag\": \"data\", \"socket\": \"$work/fs.sock\"}"
   cat >"$work/vm.json" <<JSON
 {"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args $2"},
- "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics], "filesystems": [$folders]}
+ "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics], "filesystems": [$folders], "vsock": $sockets}
 JSON
   "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" </dev/null
 }

@@ -5,6 +5,11 @@ namespace Hearth.Linux.Native;
 /// <summary>sys/resource.h.</summary>
 public static unsafe partial class SysResource
 {
+    public const int RLIMIT_NOFILE = 7;
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int getrlimit(int resource, rlimit* limit);
+
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int getrlimit(int resource, rlimit* limit);
 

@@ -46,6 +46,7 @@ ApiServer? server = null;
 try
 {
     log.Configure(arguments.Logger);
+    OpenFileLimit.Raise();
     resources.Metrics.Attach(loop);
     if (arguments.MetricsPath is not null)
     {

@@ -44,6 +44,29 @@ public sealed class MonitorProgramTests : IDisposable
     }
 
     [Fact]
+    public void The_monitor_uses_all_the_descriptors_it_was_given()
+    {
+        Listen();
+        string limits = File.ReadAllText($"/proc/{_processes[^1].Id}/limits").Split('\n').Single(line => line.StartsWith("Max open files", StringComparison.Ordinal));
+        string[] words = limits.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(words[4], words[3]);
+    }
+
+    [Fact]
+    public void Metrics_begin_with_how_long_the_start_took()
+    {
+        string path = Path.Combine(_folder, "metrics");
+        long now = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
+        Listen("--metrics-path", path, "--start-time-us", $"{now - 5_000_000}", "--start-time-cpu-us", "0", "--parent-cpu-time-us", "7000000");
+        _processes[^1].StandardInput.Close();
+        Assert.Contains("metrics_path", Curl("http://localhost/vm/config"), StringComparison.Ordinal);
+        // A config file that is refused ends the monitor in good order, which writes the last line.
+        (int code, _) = Run("--no-api", "--config-file", "/nonexistent", "--metrics-path", path + "2", "--start-time-us", $"{now - 5_000_000}");
+        Assert.NotEqual(0, code);
+        Assert.Contains("\"api_server\":{", File.ReadAllText(path + "2"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_body_that_curl_announces_with_expect_is_asked_for()
     {
         Listen();
