@@ -19,6 +19,8 @@ start_virtiofsd() {
 }
 # A Unix socket's path, for vsock; Hearth only.
 vsock=""
+# The entropy device's body; Hearth only.
+entropy=null
 
 # run_qemu KERNEL INIT-ARGUMENT
 run_qemu() {
@@ -46,7 +48,7 @@ run_hearth() {
   [ -n "$folder" ] && folders="{\"tag\": \"data\", \"socket\": \"$work/fs.sock\"}"
   cat >"$work/vm.json" <<JSON
 {"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args $2"},
- "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics], "filesystems": [$folders], "vsock": $sockets}
+ "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics], "filesystems": [$folders], "vsock": $sockets, "entropy": $entropy}
 JSON
   "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" </dev/null
 }
