@@ -55,25 +55,53 @@ public class DriveTests
     }
 
     [Fact]
-    public void A_patched_drive_shows_its_new_size_to_the_guest()
+    public void An_empty_drive_becomes_one_with_content_and_grows_and_is_slowed_down_at_will()
     {
         using var monitor = new MonitorProcess();
+        string empty = Path.Combine(monitor.Folder, "empty");
+        File.WriteAllBytes(empty, []);
         string small = Blank(monitor.Folder, "small");
+        byte[] content = RandomNumberGenerator.GetBytes(1 << 20);
+        using (FileStream file = File.OpenWrite(small))
+        {
+            file.Write(content);
+        }
+
         string large = Path.Combine(monitor.Folder, "large");
         using (FileStream file = File.Create(large))
         {
             file.SetLength(2 * SizeMib << 20);
         }
 
+        // Three MiB past the page cache, by the guest's own clock, in hundredths of a second.
         string initrd = Lab.WriteInitrd(
             monitor.Folder,
-            "echo SECTORS=$(cat /sys/block/vda/size); until [ $(cat /sys/block/vda/size) != 32768 ]; do sleep 0.1; done; echo SECTORS=$(cat /sys/block/vda/size)");
+            """
+            size() { cat /sys/block/vda/size; }
+            now() { cut -d' ' -f1 /proc/uptime | tr -d .; }
+            echo SECTORS=$(size)
+            until [ $(size) = 32768 ]; do sleep 0.1; done
+            echo SUM=$(head -c 1048576 /dev/vda | sha256sum | cut -d' ' -f1)
+            until [ $(size) = 65536 ]; do sleep 0.1; done
+            echo SECTORS=$(size)
+            read line
+            begin=$(now); dd if=/dev/vda of=/dev/null bs=256k count=12 iflag=direct 2>/dev/null; echo TOOK=$(($(now) - begin))
+            """);
         monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
-        monitor.Put("/drives/disk", $$"""{"drive_id": "disk", "path_on_host": "{{small}}", "is_root_device": false}""");
+        monitor.Put("/drives/later", $$"""{"drive_id": "later", "path_on_host": "{{empty}}", "is_root_device": false}""");
         monitor.Start();
-        monitor.Await("SECTORS=32768\n");
-        monitor.Patch("/drives/disk", $$"""{"drive_id": "disk", "path_on_host": "{{large}}"}""");
+        monitor.Await("SECTORS=0\n");
+        monitor.Patch("/drives/later", $$"""{"drive_id": "later", "path_on_host": "{{small}}"}""");
+        monitor.Await($"SUM={Convert.ToHexStringLower(SHA256.HashData(content))}");
+        monitor.Patch("/drives/later", $$"""{"drive_id": "later", "path_on_host": "{{large}}"}""");
         monitor.Await("SECTORS=65536\n");
+        monitor.Patch("/drives/later", """{"drive_id": "later", "rate_limiter": {"bandwidth": {"size": 1048576, "refill_time": 1000}}}""");
+        monitor.Type(string.Empty);
+        // A bucket of one MiB a second that begins full: the other two cannot come sooner.
+        Assert.InRange(int.Parse(monitor.Await(@"TOOK=(\d+)"), System.Globalization.CultureInfo.InvariantCulture), 190, int.MaxValue);
+        (int status, string body) = monitor.Request("PUT", "/drives/new", $$"""{"drive_id": "new", "path_on_host": "{{large}}", "is_root_device": false}""");
+        Assert.Equal(400, status);
+        Assert.Contains("not supported after starting the microVM", body, StringComparison.Ordinal);
         Assert.Equal(0, monitor.AwaitExit());
     }
 

@@ -96,7 +96,8 @@ internal sealed partial class MonitorProcess : IDisposable
     }
 
     /// <summary>Waits until the console shows <paramref name="pattern"/> after what was awaited before.</summary>
-    public void Await(string pattern)
+    /// <returns>What its last group matched, or all of it.</returns>
+    public string Await(string pattern)
     {
         string? found = null;
         WaitUntil(
@@ -107,7 +108,7 @@ internal sealed partial class MonitorProcess : IDisposable
                 if (match.Success)
                 {
                     _seen += match.Index + match.Length;
-                    found = match.Value;
+                    found = match.Groups[^1].Value;
                 }
 
                 return match.Success || _process.HasExited;
@@ -117,8 +118,12 @@ internal sealed partial class MonitorProcess : IDisposable
         {
             _reader.Join(s_deadline);
             string rest = Console[Math.Min(_seen, Console.Length)..];
-            Assert.True(Regex.IsMatch(rest, pattern), $"the monitor ended ({_process.ExitCode}) before '{pattern}':\n{Console}");
+            Match match = Regex.Match(rest, pattern);
+            Assert.True(match.Success, $"the monitor ended ({_process.ExitCode}) before '{pattern}':\n{Console}");
+            return match.Groups[^1].Value;
         }
+
+        return found;
     }
 
     /// <summary>The monitor's exit status, once it has ended by itself.</summary>

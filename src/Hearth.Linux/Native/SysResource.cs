@@ -11,9 +11,6 @@ public static unsafe partial class SysResource
     public static partial int getrlimit(int resource, rlimit* limit);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
-    public static partial int getrlimit(int resource, rlimit* limit);
-
-    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int setrlimit(int resource, rlimit* limit);
 }
 

@@ -1,5 +1,6 @@
 using Hearth.Legacy;
 using Hearth.Linux;
+using Hearth.Linux.Native;
 using Hearth.Programs.Vmm;
 using Hearth.Vmm;
 using Hearth.Vmm.Actions;
@@ -46,7 +47,7 @@ ApiServer? server = null;
 try
 {
     log.Configure(arguments.Logger);
-    OpenFileLimit.Raise();
+    UseAllDescriptors();
     resources.Metrics.Attach(loop);
     if (arguments.MetricsPath is not null)
     {
@@ -93,6 +94,13 @@ finally
     // Its last line counts what the guest did until the end.
     resources.Metrics.Dispose();
     (preboot.Machine as IDisposable)?.Dispose();
+}
+
+// The soft limit is low by tradition, for programs that call select(2); the hard one is what whoever started us meant.
+void UseAllDescriptors()
+{
+    ulong most = Credentials.HardLimitOf(SysResource.RLIMIT_NOFILE);
+    Credentials.SetLimit(SysResource.RLIMIT_NOFILE, most, most);
 }
 
 void ReportStartUpTime()
