@@ -95,13 +95,13 @@ public class DriveTests
         monitor.Await($"SUM={Convert.ToHexStringLower(SHA256.HashData(content))}");
         monitor.Patch("/drives/later", $$"""{"drive_id": "later", "path_on_host": "{{large}}"}""");
         monitor.Await("SECTORS=65536\n");
+        (int status, string body) = monitor.Request("PUT", "/drives/new", $$"""{"drive_id": "new", "path_on_host": "{{large}}", "is_root_device": false}""");
+        Assert.Equal(400, status);
+        Assert.Contains("not supported after starting the microVM", body, StringComparison.Ordinal);
         monitor.Patch("/drives/later", """{"drive_id": "later", "rate_limiter": {"bandwidth": {"size": 1048576, "refill_time": 1000}}}""");
         monitor.Type(string.Empty);
         // A bucket of one MiB a second that begins full: the other two cannot come sooner.
         Assert.InRange(int.Parse(monitor.Await(@"TOOK=(\d+)"), System.Globalization.CultureInfo.InvariantCulture), 190, int.MaxValue);
-        (int status, string body) = monitor.Request("PUT", "/drives/new", $$"""{"drive_id": "new", "path_on_host": "{{large}}", "is_root_device": false}""");
-        Assert.Equal(400, status);
-        Assert.Contains("not supported after starting the microVM", body, StringComparison.Ordinal);
         Assert.Equal(0, monitor.AwaitExit());
     }
 
