@@ -83,12 +83,28 @@ public static unsafe class Credentials
     }
 
     /// <summary>What a limit may be raised to.</summary>
-    public static ulong HardLimitOf(int resource)
+    public static ulong HardLimitOf(int resource) => LimitOf(resource).rlim_max;
+
+    /// <summary>Lets this process have <paramref name="wanted"/> descriptors open, or as many as it may; never fewer than before.</summary>
+    /// <returns>How many it may have now.</returns>
+    public static ulong RaiseOpenFiles(ulong wanted)
+    {
+        rlimit limit = LimitOf(SysResource.RLIMIT_NOFILE);
+        ulong raised = Math.Max(limit.rlim_cur, Math.Min(wanted, limit.rlim_max));
+        if (raised > limit.rlim_cur)
+        {
+            SetLimit(SysResource.RLIMIT_NOFILE, raised, limit.rlim_max);
+        }
+
+        return raised;
+    }
+
+    private static rlimit LimitOf(int resource)
     {
         rlimit limit;
         // SAFETY: getrlimit fills one rlimit on this stack.
         Check(SysResource.getrlimit(resource, &limit), $"getrlimit({resource})");
-        return limit.rlim_max;
+        return limit;
     }
 
     /// <summary>Installs a seccomp filter. Needs no new privileges, or CAP_SYS_ADMIN.</summary>
