@@ -142,11 +142,11 @@ internal static class Tool
     /// <summary>Reads both streams to their end; gives the last lines of the two.</summary>
     private static async Task<string> PumpLinesAsync(Process process, Action<string>? onOutput, Action<string>? onLine, CancellationToken cancellation)
     {
-        var last = new Queue<string>();
+        var last = new List<(string Line, bool IsError)>();
         // Guards last, and keeps the callbacks one at a time.
         var gate = new Lock();
 
-        async Task Pump(StreamReader reader, Action<string>? sink)
+        async Task Pump(StreamReader reader, Action<string>? sink, bool isError)
         {
             while (await reader.ReadLineAsync(cancellation).ConfigureAwait(false) is { } line)
             {
@@ -154,17 +154,18 @@ internal static class Tool
                 {
                     sink?.Invoke(line);
                     onLine?.Invoke(line);
-                    last.Enqueue(line);
+                    last.Add((line, isError));
                     if (last.Count > RememberedLines)
                     {
-                        last.Dequeue();
+                        // The streams come in no order: an error may be read before the output that was printed ahead of it.
+                        last.RemoveAt(Math.Max(0, last.FindIndex(kept => !kept.IsError)));
                     }
                 }
             }
         }
 
-        await Task.WhenAll(Pump(process.StandardOutput, onOutput), Pump(process.StandardError, null)).ConfigureAwait(false);
-        return string.Join('\n', last);
+        await Task.WhenAll(Pump(process.StandardOutput, onOutput, isError: false), Pump(process.StandardError, null, isError: true)).ConfigureAwait(false);
+        return string.Join('\n', last.Select(kept => kept.Line));
     }
 
     private static async Task EndAsync(Process process, bool gently)

@@ -1,22 +1,8 @@
 namespace Hearth.Images.Registries;
 
 /// <summary>A network stream whose reads end when nothing comes for a time.</summary>
-internal sealed class IdleStream(Stream inner, TimeSpan limit, string from) : Stream
+internal sealed class IdleStream(Stream inner, TimeSpan limit, string from) : ForwardStream
 {
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         using var timed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -31,17 +17,7 @@ internal sealed class IdleStream(Stream inner, TimeSpan limit, string from) : St
         }
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override int Read(Span<byte> buffer) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Text;
 using Hearth.Images.Oci;
 using Hearth.Images.Registries;
 using Hearth.Images.Store;
@@ -18,7 +17,7 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public async Task An_oci_layout_is_imported_under_its_tag()
     {
-        WriteLayout("layout", Index("\"org.opencontainers.image.ref.name\":\"1.0\""));
+        _image.WriteLayout(_folder["layout"], "\"org.opencontainers.image.ref.name\":\"1.0\"");
 
         Image image = Assert.Single(await ImportAsync("layout"));
 
@@ -28,7 +27,7 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public async Task An_oci_archive_is_imported_under_its_full_name()
     {
-        WriteArchive("a.tar", OciArchive(Index("\"io.containerd.image.name\":\"quay.io/team/app:2\",\"org.opencontainers.image.ref.name\":\"2\"")));
+        WriteArchive("a.tar", OciArchive("\"io.containerd.image.name\":\"quay.io/team/app:2\",\"org.opencontainers.image.ref.name\":\"2\""));
 
         Assert.Equal("quay.io/team/app:2", Assert.Single(await ImportAsync("a.tar")).Tags.Single());
     }
@@ -60,7 +59,7 @@ public sealed class ImportTests : IDisposable
     [InlineData("oci")]
     public async Task What_skopeo_writes_is_imported(string transport)
     {
-        WriteLayout("layout", Index("\"org.opencontainers.image.ref.name\":\"x\""));
+        _image.WriteLayout(_folder["layout"], "\"org.opencontainers.image.ref.name\":\"x\"");
         string output = _folder["skopeo.out"];
         Command.Must("skopeo", "copy", "-q", $"oci:{_folder["layout"]}:x", $"{transport}:{output}:team/app:3");
 
@@ -73,7 +72,7 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public async Task Content_that_is_missing_or_other_than_its_digest_is_refused()
     {
-        WriteLayout("layout", Index(""));
+        _image.WriteLayout(_folder["layout"], "");
         string layer = _folder[$"layout/blobs/sha256/{Digest.Of(_image.Layers[1]).Hex}"];
         File.WriteAllBytes(layer, [.. _image.Layers[0][..^1], .. new byte[_image.Layers[1].Length]]);
         await RefusedAsync("layout", ImageFault.BadContent, "larger than");
@@ -122,27 +121,10 @@ public sealed class ImportTests : IDisposable
         Assert.Equal(fault, refusal.Fault);
     }
 
-    private string Index(string annotations) =>
-        $$"""{"schemaVersion":2,"manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{_image.Digest}}","size":{{_image.Manifest.Length}},"annotations":{ {{annotations}} } }]}""";
-
-    private IEnumerable<(string Name, byte[] Content)> Files(string index) =>
-        _image.Blobs.Append(_image.Manifest).Select(blob => ($"blobs/sha256/{Digest.Of(blob).Hex}", blob))
-            .Append(("oci-layout", Encoding.ASCII.GetBytes("""{"imageLayoutVersion":"1.0.0"}"""))).Append(("index.json", Encoding.UTF8.GetBytes(index)));
-
-    private void WriteLayout(string folder, string index)
-    {
-        foreach ((string name, byte[] content) in Files(index))
-        {
-            string path = _folder[$"{folder}/{name}"];
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(path, content);
-        }
-    }
-
-    private TarBuilder OciArchive(string index)
+    private TarBuilder OciArchive(string annotations)
     {
         var archive = new TarBuilder();
-        foreach ((string name, byte[] content) in Files(index))
+        foreach ((string name, byte[] content) in _image.Layout(annotations))
         {
             archive.Entry("./" + name, '0', content);
         }

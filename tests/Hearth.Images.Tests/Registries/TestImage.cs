@@ -43,6 +43,25 @@ internal sealed class TestImage
         $$"""{"schemaVersion":2,"mediaType":"{{MediaTypes.OciIndex}}","manifests":[{{string.Join(',', entries.Select(entry =>
             $$"""{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest.Of(entry.Manifest)}}","size":{{entry.Manifest.Length}},"platform":{"os":"{{entry.Platform.Split('/')[0]}}","architecture":"{{entry.Platform.Split('/')[1]}}" } }"""))}}]}""";
 
+    /// <summary>The files of an OCI layout of this image.</summary>
+    /// <param name="annotations">Of its entry in the index: members of a JSON object.</param>
+    public IEnumerable<(string Name, byte[] Content)> Layout(string annotations)
+    {
+        string index = $$"""{"schemaVersion":2,"manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{Digest}}","size":{{Manifest.Length}},"annotations":{ {{annotations}} } }]}""";
+        return Blobs.Append(Manifest).Select(blob => ($"blobs/sha256/{Digest.Of(blob).Hex}", blob))
+            .Append(("oci-layout", Encoding.ASCII.GetBytes("""{"imageLayoutVersion":"1.0.0"}"""))).Append(("index.json", Encoding.UTF8.GetBytes(index)));
+    }
+
+    public void WriteLayout(string folder, string annotations)
+    {
+        foreach ((string name, byte[] content) in Layout(annotations))
+        {
+            string path = Path.Combine(folder, name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, content);
+        }
+    }
+
     private static byte[] Compress(string compression, byte[] archive)
     {
         var packed = new MemoryStream();

@@ -1,4 +1,3 @@
-using Hearth.Images.Oci;
 using Hearth.Images.Registries;
 using Hearth.Images.Store;
 using Hearth.Images.Tests.Registries;
@@ -8,6 +7,8 @@ namespace Hearth.Images.Tests.Store;
 /// <summary>A real registry, layers that GNU tar made, and the kernel's mount beside what umoci unpacks.</summary>
 public sealed class PeerTests : IDisposable
 {
+    private const string Tag = "\"org.opencontainers.image.ref.name\":\"x\"";
+
     // Everything that a container could see of a file. Of folders no layer tells of, umoci makes up the time.
     private const string Look =
         """
@@ -58,7 +59,7 @@ public sealed class PeerTests : IDisposable
         Command.Must("bash", "-c", MakeLayers, "make", _folder["layers"], "pax");
         // umoci 0.4.7 reads some gzip streams wrongly; on its way to the registry skopeo compresses the layers.
         TestImage made = new("none", File.ReadAllBytes(_folder["layers/a.tar"]), File.ReadAllBytes(_folder["layers/b.tar"]));
-        WriteLayout(made);
+        made.WriteLayout(_folder["layout"], Tag);
         using var registry = new DockerRegistry(_folder);
         Command.Must("skopeo", "copy", "-q", "--dest-tls-verify=false", $"oci:{_folder["layout"]}:x", $"docker://{registry.Host}/team/app:1");
 
@@ -86,7 +87,7 @@ public sealed class PeerTests : IDisposable
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "devices need root");
         Command.Must("bash", "-c", MakeLayers, "make", _folder["layers"], format);
-        WriteLayout(new TestImage(File.ReadAllBytes(_folder["layers/a.tar"]), File.ReadAllBytes(_folder["layers/b.tar"])));
+        new TestImage(File.ReadAllBytes(_folder["layers/a.tar"]), File.ReadAllBytes(_folder["layers/b.tar"])).WriteLayout(_folder["layout"], Tag);
 
         Image image = Assert.Single(await new ImageStore(_folder["store"]).ImportAsync(_folder["layout"]));
 
@@ -98,18 +99,5 @@ public sealed class PeerTests : IDisposable
         Assert.Equal("end"u8, files["/sparse"].Content.AsSpan(2_000_000, 3));
         Assert.Contains("/odd\u00ffname", files.Keys);
         Assert.Equal(File.ReadAllBytes(_folder["layers/a/big"]), files["/big"].Content);
-    }
-
-    private void WriteLayout(TestImage image)
-    {
-        foreach (byte[] blob in image.Blobs.Append(image.Manifest))
-        {
-            string path = _folder[$"layout/blobs/sha256/{Digest.Of(blob).Hex}"];
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(path, blob);
-        }
-
-        _folder.Write("layout/oci-layout", """{"imageLayoutVersion":"1.0.0"}""");
-        _folder.Write("layout/index.json", $$"""{"schemaVersion":2,"manifests":[{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{image.Digest}}","size":{{image.Manifest.Length}},"annotations":{"org.opencontainers.image.ref.name":"x"} }]}""");
     }
 }
