@@ -29,9 +29,6 @@ public sealed partial class VsockDevice : VirtioDevice, ISnapshottable<VsockStat
     private const int ConfigBytes = 8;
     private const int ListenerBacklog = 128;
 
-    // What the rest of the monitor may have open.
-    private const int OtherDescriptors = 512;
-
     // How long one turn may keep the loop from the other devices, and the guest from what is done already.
     private const int PacketsPerTurn = QueueSize;
     private const int PacketsPerInterrupt = 64;
@@ -63,8 +60,6 @@ public sealed partial class VsockDevice : VirtioDevice, ISnapshottable<VsockStat
     public VsockDevice(VsockConfig config)
     {
         _config = config;
-        // Each stream is a descriptor, and the usual limit of 1,024 is below what is promised.
-        Credentials.RaiseOpenFiles(MaxStreams + OtherDescriptors);
         _listener = UnixListener.Bind(config.UdsPath, ListenerBacklog);
         _listenerWakeup = new Wakeup(this, Accept);
         _timerWakeup = new Wakeup(this, OnTimer);

@@ -1,6 +1,5 @@
 using Hearth.Legacy;
 using Hearth.Linux;
-using Hearth.Linux.Native;
 using Hearth.Programs.Vmm;
 using Hearth.Vmm;
 using Hearth.Vmm.Actions;
@@ -47,7 +46,8 @@ ApiServer? server = null;
 try
 {
     log.Configure(arguments.Logger);
-    UseAllDescriptors();
+    // Each vsock stream is one; the soft limit is low by tradition, and the hard one is what whoever started us meant.
+    Credentials.RaiseOpenFiles(ulong.MaxValue);
     resources.Metrics.Attach(loop);
     if (arguments.MetricsPath is not null)
     {
@@ -94,13 +94,6 @@ finally
     // Its last line counts what the guest did until the end.
     resources.Metrics.Dispose();
     (preboot.Machine as IDisposable)?.Dispose();
-}
-
-// The soft limit is low by tradition, for programs that call select(2); the hard one is what whoever started us meant.
-void UseAllDescriptors()
-{
-    ulong most = Credentials.HardLimitOf(SysResource.RLIMIT_NOFILE);
-    Credentials.SetLimit(SysResource.RLIMIT_NOFILE, most, most);
 }
 
 void ReportStartUpTime()
