@@ -1,3 +1,4 @@
+using Hearth.Agent.Protocol;
 using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Programs.Agent.Containers;
@@ -6,7 +7,6 @@ using Hearth.Programs.Agent.Processes;
 using Hearth.Programs.Agent.Service;
 using Hearth.Programs.Agent.Setup;
 using Hearth.Programs.Agent.Stdio;
-using Hearth.Agent.Protocol;
 using Hearth.Ttrpc;
 
 namespace Hearth.Programs.Agent;
