@@ -200,23 +200,8 @@ public sealed class TarReaderTests
                 changed[at] = value;
             }
 
-            TarFuzzTarget.Run(Fixed(changed));
+            TarFuzzTarget.Run(TarFuzzTarget.WithGoodChecksums(changed));
         });
-    }
-
-    // With good checksums, so that changes come past the first check.
-    private static byte[] Fixed(byte[] archive)
-    {
-        for (int at = 0; at + 512 <= archive.Length; at += 512)
-        {
-            if (archive.AsSpan(at + 257, 5).SequenceEqual("ustar"u8))
-            {
-                archive.AsSpan(at + 148, 8).Fill((byte)' ');
-                TarBuilder.Octal(archive, at + 148, 7, archive.Skip(at).Take(512).Sum(value => value));
-            }
-        }
-
-        return archive;
     }
 
     private static byte[] Latin(string text) => System.Text.Encoding.Latin1.GetBytes(text);
