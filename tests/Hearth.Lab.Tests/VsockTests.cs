@@ -22,6 +22,7 @@ public sealed class VsockTests
             printf '#!/bin/busybox sh\nexec sha256sum' > /sum; chmod +x /sum
             socat -t 100 VSOCK-LISTEN:6000,fork,backlog=128 EXEC:/sum &
             head -c 300000 /dev/urandom > /data
+            : > /results
             echo LISTENING
             i=0
             while [ $i -lt {{Streams}} ]; do
