@@ -18,11 +18,12 @@ for ((i = 0; i < 600; i++)); do
 done
 grep -q 'RESULT init' "$work/log" || { cat "$work/log"; exit 1; }
 pid=$(pgrep -P "$waiter" hearth-vmm || echo "$waiter")
-# Guest RAM is in the mapping of 128 MiB or more; what was joined to it counts as the monitor's own, to its full size.
+# Guest RAM is in the mapping of 128 MiB or more that is in use; the runtime reserves larger ones that are not. What the
+# kernel joined to it counts as the monitor's own, to its full size.
 awk '
   /^[0-9a-f]+-[0-9a-f]+ / { name = $6 == "" ? "anonymous" : $6 }
-  /^Size:/ { guest = $2 >= 128 * 1024; if (guest) pss += $2 - 128 * 1024 }
-  /^Pss:/ { if (guest) ram += $2; else { pss += $2; by[name] += $2 } }
+  /^Size:/ { size = $2 }
+  /^Pss:/ { if (size >= 128 * 1024 && $2 > 8 * 1024) { ram += $2; pss += size - 128 * 1024 } else { pss += $2; by[name] += $2 } }
   END {
     printf "memory beyond guest RAM: %.2f MiB PSS (wanted <= 8; goal 5); guest RAM in use %.1f MiB\n", pss / 1024, ram / 1024
     for (name in by) if (by[name] >= 100) printf "  %6d KiB  %s\n", by[name], name
