@@ -8,6 +8,10 @@ public sealed record RateLimiterConfig
 
     /// <summary>In operations; null for no limit.</summary>
     public TokenBucketConfig? Ops { get; init; }
+
+    /// <summary>What a PATCH makes of a limiter: a bucket that <paramref name="change"/> leaves out stays as it was.</summary>
+    public static RateLimiterConfig? Merge(RateLimiterConfig? old, RateLimiterConfig? change) =>
+        change is null ? old : new RateLimiterConfig { Bandwidth = change.Bandwidth ?? old?.Bandwidth, Ops = change.Ops ?? old?.Ops };
 }
 
 /// <summary>One token bucket. Source: Firecracker swagger TokenBucket.</summary>

@@ -155,14 +155,11 @@ internal sealed class DrivesEndpoint : Endpoint
             }
 
             runtime.Machine.UpdateDrive(DriveId, PathOnHost, RateLimiter);
-            RateLimiterConfig? limiter = RateLimiter is null
-                ? drive.RateLimiter
-                : new RateLimiterConfig
-                {
-                    Bandwidth = RateLimiter.Bandwidth ?? drive.RateLimiter?.Bandwidth,
-                    Ops = RateLimiter.Ops ?? drive.RateLimiter?.Ops,
-                };
-            runtime.Resources.PutDevice(drive with { PathOnHost = PathOnHost ?? drive.PathOnHost, RateLimiter = limiter });
+            runtime.Resources.PutDevice(drive with
+            {
+                PathOnHost = PathOnHost ?? drive.PathOnHost,
+                RateLimiter = RateLimiterConfig.Merge(drive.RateLimiter, RateLimiter),
+            });
             return VmmResponse.Empty;
         }
     }

@@ -134,11 +134,12 @@ internal sealed class NetworkInterfacesEndpoint : Endpoint
             NetworkInterfaceConfig nic = runtime.Resources.FindDevice<NetworkInterfaceConfig>(IfaceId)
                 ?? throw new ConfigurationException($"There is no network interface with the id {IfaceId}.");
             runtime.Machine.UpdateNetworkInterface(IfaceId, Rx, Tx);
-            runtime.Resources.PutDevice(nic with { RxRateLimiter = Merge(nic.RxRateLimiter, Rx), TxRateLimiter = Merge(nic.TxRateLimiter, Tx) });
+            runtime.Resources.PutDevice(nic with
+            {
+                RxRateLimiter = RateLimiterConfig.Merge(nic.RxRateLimiter, Rx),
+                TxRateLimiter = RateLimiterConfig.Merge(nic.TxRateLimiter, Tx),
+            });
             return VmmResponse.Empty;
         }
-
-        private static RateLimiterConfig? Merge(RateLimiterConfig? old, RateLimiterConfig? change) =>
-            change is null ? old : new RateLimiterConfig { Bandwidth = change.Bandwidth ?? old?.Bandwidth, Ops = change.Ops ?? old?.Ops };
     }
 }
