@@ -25,12 +25,17 @@ internal static partial class ProjectRules
         ["Hearth.Images"] = ["Hearth.Oci", "Hearth.Linux"],
         ["Hearth.Network"] = ["Hearth.Linux"],
         ["Hearth.Agent.Protocol"] = ["Hearth.Ttrpc"],
-        ["Hearth.Runtime"] = ["Hearth.Images", "Hearth.Network", "Hearth.Firecracker", "Hearth.Agent.Protocol"],
-        ["hearthd"] = ["Hearth.Runtime"],
+        // Two sides of the task service, and what both know: docs/decisions/0017.
+        ["Hearth.Configuration"] = [],
+        ["Hearth.Shim.Protocol"] = ["Hearth.Ttrpc", "Hearth.Agent.Protocol"],
+        ["Hearth.Shim"] = ["Hearth.Shim.Protocol", "Hearth.Agent.Protocol", "Hearth.Firecracker", "Hearth.Network", "Hearth.Oci", "Hearth.Configuration", "Hearth.Linux"],
+        ["Hearth.Runtime"] = ["Hearth.Images", "Hearth.Network", "Hearth.Shim.Protocol", "Hearth.Oci", "Hearth.Configuration", "Hearth.Linux"],
+        ["Hearth.Cri.Protocol"] = [],
+        ["hearthd"] = ["Hearth.Runtime", "Hearth.Cri.Protocol"],
         ["hearth-oci"] = ["Hearth.Runtime"],
-        ["hearth-shim"] = ["Hearth.Runtime"],
-        // Images directly, until there is a Runtime: docs/decisions/0006.
-        ["hearth"] = ["Hearth.Runtime", "Hearth.Images"],
+        ["hearth-shim"] = ["Hearth.Shim"],
+        // Images directly for what needs no daemon (docs/decisions/0006); the rest through CRI.
+        ["hearth"] = ["Hearth.Cri.Protocol", "Hearth.Runtime", "Hearth.Images", "Hearth.Configuration"],
         ["hearth-agent"] = ["Hearth.Agent.Protocol", "Hearth.Oci", "Hearth.Linux"],
     };
 
