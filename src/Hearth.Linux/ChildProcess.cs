@@ -18,10 +18,11 @@ public static unsafe class ChildProcess
     /// <param name="arguments">argv, its first element too.</param>
     /// <param name="environment"><c>NAME=value</c>.</param>
     /// <param name="descriptors">What the child has as descriptors 0, 1, 2...; all others that are close-on-exec are closed.</param>
+    /// <param name="newSession">It leads a session of its own, and outlives this one's terminal.</param>
     /// <returns>Its process id, as this process sees it.</returns>
     /// <exception cref="LinuxException">It cannot be started.</exception>
     public static int Spawn(
-        string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, IReadOnlyList<FileDescriptor> descriptors)
+        string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, IReadOnlyList<FileDescriptor> descriptors, bool newSession = false)
     {
         var parked = new List<FileDescriptor>(descriptors.Count);
         using var argv = new NativeStrings(arguments);
@@ -48,7 +49,8 @@ public static unsafe class ChildProcess
                 Check(Spawning.posix_spawn_file_actions_adddup2(&actions, copy.Number, i), path);
             }
 
-            Check(Spawning.posix_spawnattr_setflags(&attributes, Spawning.POSIX_SPAWN_SETSIGDEF | Spawning.POSIX_SPAWN_SETSIGMASK), path);
+            int flags = Spawning.POSIX_SPAWN_SETSIGDEF | Spawning.POSIX_SPAWN_SETSIGMASK | (newSession ? Spawning.POSIX_SPAWN_SETSID : 0);
+            Check(Spawning.posix_spawnattr_setflags(&attributes, (short)flags), path);
             Check(Spawning.posix_spawnattr_setsigdefault(&attributes, &all), path);
             Check(Spawning.posix_spawnattr_setsigmask(&attributes, &none), path);
             int pid;

@@ -94,6 +94,16 @@ public sealed unsafe class RawTerminal : IDisposable
         return result < 0 || foreground == Unistd.getpgrp();
     }
 
+    /// <summary>How large a terminal is, in characters; null where it is none, or does not know.</summary>
+    public static (ushort Columns, ushort Rows)? SizeOf(FileDescriptor terminal)
+    {
+        winsize size;
+        // SAFETY: TIOCGWINSZ writes one winsize, to this stack.
+        return Fcntl.ioctl(terminal.Number, TtyIoctls.TIOCGWINSZ, (nint)(&size)) == 0 && size is { ws_col: > 0, ws_row: > 0 }
+            ? (size.ws_col, size.ws_row)
+            : null;
+    }
+
     public void Dispose()
     {
         Restore();

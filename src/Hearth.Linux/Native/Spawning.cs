@@ -7,6 +7,7 @@ public static unsafe partial class Spawning
 {
     public const short POSIX_SPAWN_SETSIGDEF = 4;
     public const short POSIX_SPAWN_SETSIGMASK = 8;
+    public const short POSIX_SPAWN_SETSID = 128;
 
     [LibraryImport(Libc.Name)]
     public static partial int posix_spawn(

@@ -6,6 +6,7 @@ namespace Hearth.Linux.Native;
 public static class TtyIoctls
 {
     public const uint TIOCSCTTY = 0x540e;
+    public const uint TIOCGWINSZ = 0x5413;
     public const uint TIOCSWINSZ = 0x5414;
     public const uint TIOCSPTLCK = 0x40045431;
     public const uint TIOCGPTPEER = 0x5441;
