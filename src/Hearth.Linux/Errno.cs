@@ -37,6 +37,7 @@ public enum Errno
     ENOSYS = 38,
     ELOOP = 40,
     ENOTSUP = 95,
+    EAFNOSUPPORT = 97,
     EADDRINUSE = 98,
     ECONNRESET = 104,
     ENOTCONN = 107,

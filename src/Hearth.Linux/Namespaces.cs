@@ -12,6 +12,10 @@ public static class Namespaces
     public static void Join(FileDescriptor process, int kinds) =>
         FileDescriptor.Check(Sched.setns(process.Number, kinds), $"setns(0x{kinds:x})", "Has the process ended?");
 
+    /// <summary>Enters the namespace that a file of /proc/PID/ns stands for, or what it is bound to.</summary>
+    public static void Enter(FileDescriptor space, int kind) =>
+        FileDescriptor.Check(Sched.setns(space.Number, kind), $"setns(0x{kind:x})");
+
     /// <summary>
     /// Runs something on a thread of its own that ends with it, so that what it does to its namespaces stays with it. It must
     /// start no threads: in a foreign pid namespace the kernel refuses them.

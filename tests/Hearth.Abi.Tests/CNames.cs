@@ -13,6 +13,8 @@ internal static class CNames
 
     private static readonly string[] s_rtnetlink = ["net/if.h", "linux/rtnetlink.h", "linux/if_link.h", "linux/if_addr.h", "linux/neighbour.h"];
 
+    private static readonly string[] s_trafficControl = ["linux/pkt_sched.h", "linux/pkt_cls.h", "linux/tc_act/tc_mirred.h"];
+
     private static readonly string[] s_kvm = ["linux/kvm.h"];
 
     // C# type -> its headers, where they are not libc's (which clash with some of the kernel's).
@@ -42,6 +44,12 @@ internal static class CNames
         ["ifaddrmsg"] = s_rtnetlink,
         ["rtmsg"] = s_rtnetlink,
         ["ndmsg"] = s_rtnetlink,
+        ["rtnexthop"] = s_rtnetlink,
+        ["tcmsg"] = s_rtnetlink,
+        ["LinuxPktCls"] = s_trafficControl,
+        ["tc_u32_sel"] = s_trafficControl,
+        ["tc_u32_key"] = s_trafficControl,
+        ["tc_mirred"] = s_trafficControl,
         ["LinuxVmSockets"] = ["sys/socket.h", "linux/vm_sockets.h"],
         ["sockaddr_vm"] = ["sys/socket.h", "linux/vm_sockets.h"],
         ["LinuxBpf"] = ["linux/bpf.h"],
@@ -78,6 +86,8 @@ internal static class CNames
         [("ifinfomsg", "pad0")] = "__ifi_pad",
         [("ndmsg", "pad1")] = "ndm_pad1",
         [("ndmsg", "pad2")] = "ndm_pad2",
+        [("tcmsg", "pad1")] = "tcm__pad1",
+        [("tcmsg", "pad2")] = "tcm__pad2",
         [("sockaddr_vm", "pad0")] = null,
         [("stat_t", "pad0")] = "__pad0",
         [("stat_t", "st_times")] = "st_atim",

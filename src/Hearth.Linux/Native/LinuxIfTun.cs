@@ -6,6 +6,8 @@ namespace Hearth.Linux.Native;
 public static class LinuxIfTun
 {
     public const uint TUNSETIFF = 0x400454ca;
+    public const uint TUNSETPERSIST = 0x400454cb;
+    public const uint TUNSETOWNER = 0x400454cc;
     public const uint TUNSETOFFLOAD = 0x400454d0;
     public const uint TUNSETVNETHDRSZ = 0x400454d8;
     public const short IFF_TAP = 0x0002;

@@ -10,15 +10,31 @@ public static class LinuxRtnetlink
     public const ushort NLMSG_DONE = 3;
     public const ushort NLM_F_REQUEST = 1;
     public const ushort NLM_F_ACK = 4;
+    public const ushort NLM_F_DUMP_INTR = 0x10;
     public const ushort NLM_F_REPLACE = 0x100;
+    public const ushort NLM_F_DUMP = 0x300;
+    public const ushort NLM_F_EXCL = 0x200;
     public const ushort NLM_F_CREATE = 0x400;
+    public const ushort NLA_F_NESTED = 0x8000;
+    public const ushort NLA_TYPE_MASK = 0x3fff;
     public const ushort RTM_NEWLINK = 16;
+    public const ushort RTM_DELLINK = 17;
     public const ushort RTM_GETLINK = 18;
     public const ushort RTM_NEWADDR = 20;
+    public const ushort RTM_GETADDR = 22;
     public const ushort RTM_NEWROUTE = 24;
+    public const ushort RTM_GETROUTE = 26;
     public const ushort RTM_NEWNEIGH = 28;
+    public const ushort RTM_GETNEIGH = 30;
+    public const ushort RTM_NEWQDISC = 36;
+    public const ushort RTM_DELQDISC = 37;
+    public const ushort RTM_NEWTFILTER = 44;
+    public const ushort RTM_DELTFILTER = 45;
+    public const ushort RTM_GETTFILTER = 46;
+    public const ushort IFLA_ADDRESS = 1;
     public const ushort IFLA_IFNAME = 3;
     public const ushort IFLA_MTU = 4;
+    public const ushort IFLA_STATS64 = 23;
     public const ushort IFA_ADDRESS = 1;
     public const ushort IFA_LOCAL = 2;
     public const ushort IFA_FLAGS = 8;
@@ -28,7 +44,9 @@ public static class LinuxRtnetlink
     public const ushort RTA_GATEWAY = 5;
     public const ushort RTA_PRIORITY = 6;
     public const ushort RTA_PREFSRC = 7;
+    public const ushort RTA_MULTIPATH = 9;
     public const byte RT_TABLE_MAIN = 254;
+    public const byte RTPROT_KERNEL = 2;
     public const byte RTPROT_BOOT = 3;
     public const byte RT_SCOPE_UNIVERSE = 0;
     public const byte RT_SCOPE_LINK = 253;
@@ -38,6 +56,9 @@ public static class LinuxRtnetlink
     public const ushort NDA_LLADDR = 2;
     public const ushort NUD_PERMANENT = 0x80;
     public const uint IFF_UP = 1;
+    public const uint IFF_LOOPBACK = 8;
+    public const ushort TCA_KIND = 1;
+    public const ushort TCA_OPTIONS = 2;
 }
 
 /// <summary>struct nlmsghdr.</summary>
@@ -100,4 +121,27 @@ public struct ndmsg
     public ushort ndm_state;
     public byte ndm_flags;
     public byte ndm_type;
+}
+
+/// <summary>struct rtnexthop; its attributes follow.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct rtnexthop
+{
+    public ushort rtnh_len;
+    public byte rtnh_flags;
+    public byte rtnh_hops;
+    public int rtnh_ifindex;
+}
+
+/// <summary>struct tcmsg.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct tcmsg
+{
+    public byte tcm_family;
+    public byte pad1;
+    public ushort pad2;
+    public int tcm_ifindex;
+    public uint tcm_handle;
+    public uint tcm_parent;
+    public uint tcm_info;
 }

@@ -11,9 +11,12 @@ internal sealed class NetlinkMessage
 {
     private byte[] _bytes = new byte[256];
 
+    /// <param name="type"><c>RTM_*</c>.</param>
+    /// <param name="flags"><c>NLM_F_*</c>: NLM_F_REQUEST is added, and NLM_F_ACK where nothing else answers.</param>
     public NetlinkMessage(ushort type, ushort flags)
     {
-        Append(new nlmsghdr { nlmsg_type = type, nlmsg_flags = (ushort)(flags | LinuxRtnetlink.NLM_F_REQUEST | LinuxRtnetlink.NLM_F_ACK), nlmsg_seq = 1 });
+        ushort answer = (flags & LinuxRtnetlink.NLM_F_DUMP) == LinuxRtnetlink.NLM_F_DUMP ? (ushort)0 : LinuxRtnetlink.NLM_F_ACK;
+        Append(new nlmsghdr { nlmsg_type = type, nlmsg_flags = (ushort)(flags | LinuxRtnetlink.NLM_F_REQUEST | answer), nlmsg_seq = 1 });
     }
 
     public int Length { get; private set; }
@@ -41,14 +44,21 @@ internal sealed class NetlinkMessage
         return this;
     }
 
-    public NetlinkMessage Attribute(ushort type, uint value)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
-        return Attribute(type, bytes);
-    }
+    public NetlinkMessage Attribute<T>(ushort type, T value)
+        where T : unmanaged =>
+        Attribute(type, MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)));
 
     public NetlinkMessage Attribute(ushort type, string value) => Attribute(type, Encoding.UTF8.GetBytes(value + "\0"));
+
+    /// <summary>An attribute made of attributes: what <paramref name="content"/> adds is within it.</summary>
+    public NetlinkMessage Nested(ushort type, Action<NetlinkMessage> content)
+    {
+        int at = (Length + 3) & ~3;
+        BinaryPrimitives.WriteUInt16LittleEndian(Room(4)[2..], type);
+        content(this);
+        BinaryPrimitives.WriteUInt16LittleEndian(_bytes.AsSpan(at), (ushort)(Length - at));
+        return this;
+    }
 
     // Each part begins at a multiple of four; what lies between is zero.
     private Span<byte> Room(int size)

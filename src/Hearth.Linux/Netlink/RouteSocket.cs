@@ -8,9 +8,9 @@ namespace Hearth.Linux.Netlink;
 
 /// <summary>
 /// Links, addresses, routes and neighbours of the network namespace that the socket was made in. What is there already is
-/// replaced. Blocking; thread: one at a time. Source: rtnetlink(7).
+/// replaced. Blocking; thread: any, one at a time (the namespace is the socket's, not the thread's). Source: rtnetlink(7).
 /// </summary>
-public sealed unsafe class RouteSocket : IDisposable
+public sealed unsafe partial class RouteSocket : IDisposable
 {
     private readonly FileDescriptor _socket = new(FileDescriptor.Check(
         SysSocket.socket(SysSocket.AF_NETLINK, SysSocket.SOCK_RAW | SysSocket.SOCK_CLOEXEC, LinuxRtnetlink.NETLINK_ROUTE), "socket(AF_NETLINK)"));

@@ -1,0 +1,189 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Hearth.Linux;
+using Hearth.Linux.Netlink;
+
+namespace Hearth.Network.Pods;
+
+/// <summary>
+/// The pod's end of the network for a microVM: each interface that CNI left in the namespace is joined to a TAP by two
+/// redirections of traffic control, so that the guest speaks with the interface's own addresses. The addresses stay on the
+/// interface, for plugins that check them; the namespace's own stack hears nothing any more. Thread: any; one call at a
+/// time for a namespace.
+/// </summary>
+public static class PodNetwork
+{
+    // What is ours in a namespace is found again by these alone, after any crash.
+    private const string TapPrefix = "htap";
+    private const ushort Priority = 0x6874;
+
+    /// <summary>Joins every interface but the loopback to a TAP of its own. What an earlier call left is replaced.</summary>
+    /// <param name="path">The namespace's file.</param>
+    /// <param name="tapOwner">The user the monitor runs as, if that is not root.</param>
+    /// <returns>The interfaces in the kernel's order; none for a pod without a network.</returns>
+    /// <exception cref="HearthException">An interface cannot serve a guest, or the kernel refuses; nothing is left joined.</exception>
+    public static Task<IReadOnlyList<PodInterface>> AttachAsync(string path, uint? tapOwner = null) =>
+        InNamespaceAsync(path, routes => Attach(routes, tapOwner));
+
+    /// <summary>Takes TAPs and redirections away. A namespace that is gone, or has none, is no error.</summary>
+    public static async Task DetachAsync(string path)
+    {
+        if (NetworkNamespace.IsAt(path))
+        {
+            await InNamespaceAsync(path, static routes =>
+            {
+                Detach(routes);
+                return true;
+            }).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The counters of the pod's interfaces, by their names.</summary>
+    public static Task<IReadOnlyList<KeyValuePair<string, LinkStatistics>>> StatisticsAsync(string path) => InNamespaceAsync(
+        path,
+        static routes => (IReadOnlyList<KeyValuePair<string, LinkStatistics>>)[.. from link in routes.ListLinks()
+                                                                                   where IsPods(link)
+                                                                                   select KeyValuePair.Create(link.Name, link.Statistics)]);
+
+    /// <summary>The interfaces as they are, without joining them: <see cref="PodInterface.TapName"/> is what it would be.</summary>
+    public static Task<IReadOnlyList<PodInterface>> DescribeAsync(string path) =>
+        InNamespaceAsync(path, static routes => (IReadOnlyList<PodInterface>)[.. Describe(routes).Select(static found => found.Interface)]);
+
+    // The thread of the namespace ends before anybody goes on: a continuation could start a thread there.
+    private static Task<T> InNamespaceAsync<T>(string path, Func<RouteSocket, T> work) => Task.Run(() => NetworkNamespace.Run(path, () =>
+    {
+        using var routes = new RouteSocket();
+        return work(routes);
+    }));
+
+    private static IReadOnlyList<PodInterface> Attach(RouteSocket routes, uint? tapOwner)
+    {
+        Detach(routes);
+        List<(LinkRecord Link, PodInterface Interface)> found = Describe(routes);
+        try
+        {
+            foreach ((LinkRecord link, PodInterface described) in found)
+            {
+                Join(routes, link, described.TapName, tapOwner);
+            }
+        }
+        catch
+        {
+            Detach(routes);
+            throw;
+        }
+
+        return [.. found.Select(static pair => pair.Interface)];
+    }
+
+    private static void Join(RouteSocket routes, LinkRecord link, string tapName, uint? tapOwner)
+    {
+        TapDevice.Create(tapName, tapOwner);
+        int tap = RouteSocket.IndexOf(tapName);
+        routes.SetMtu(tap, link.Mtu);
+        Silence(tapName);
+        routes.SetUp(tap);
+        routes.Redirect(link.Index, tap, Priority);
+        routes.Redirect(tap, link.Index, Priority);
+    }
+
+    // An address of the TAP's own would be announced to the guest. A kernel without IPv6 has no such file.
+    private static void Silence(string tapName)
+    {
+        try
+        {
+            File.WriteAllText($"/proc/sys/net/ipv6/conf/{tapName}/disable_ipv6", "1");
+        }
+        catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
+        {
+        }
+    }
+
+    private static void Detach(RouteSocket routes)
+    {
+        IReadOnlyList<LinkRecord> links = routes.ListLinks();
+        foreach (LinkRecord link in links.Where(IsPods))
+        {
+            routes.RemoveRedirect(link.Index, Priority);
+        }
+
+        foreach (LinkRecord link in links.Where(IsOurs))
+        {
+            routes.Remove(link.Index);
+        }
+    }
+
+    private static bool IsOurs(LinkRecord link) => link.Name.StartsWith(TapPrefix, StringComparison.Ordinal);
+
+    // Kernels put tunnels into each new namespace (tunl0, sit0), which are down.
+    private static bool IsPods(LinkRecord link) => link.Up && !link.Loopback && !IsOurs(link);
+
+    private static List<(LinkRecord Link, PodInterface Interface)> Describe(RouteSocket routes)
+    {
+        IReadOnlyList<AddressRecord> addresses = routes.ListAddresses();
+        IReadOnlyList<RouteRecord> allRoutes = routes.ListRoutes();
+        IReadOnlyList<NeighbourRecord> neighbours = routes.ListNeighbours();
+        var found = new List<(LinkRecord, PodInterface)>();
+        foreach (LinkRecord link in routes.ListLinks().Where(IsPods))
+        {
+            List<AddressRecord> own = [.. addresses.Where(address => address.Link == link.Index && !address.Address.IsIPv6LinkLocal)];
+            if (!link.IsEthernet || link.HardwareAddress.Length != 6)
+            {
+                if (own.Count == 0)
+                {
+                    continue;
+                }
+
+                throw new HearthException(
+                    $"The pod's interface {link.Name} is no Ethernet interface, and a microVM can have no other: choose another CNI plugin, or the handler oci.");
+            }
+
+            List<RouteRecord> byLink = [.. allRoutes.Where(route => route.Link == link.Index)];
+            List<PodAddress> given = [.. own.Select(address => Given(address, byLink))];
+            found.Add((link, new PodInterface
+            {
+                Name = link.Name,
+                TapName = $"{TapPrefix}{link.Index}",
+                HardwareAddress = Format(link.HardwareAddress),
+                Mtu = link.Mtu,
+                Addresses = given,
+                Routes = [.. byLink.Where(route => !Follows(route, given)).OrderBy(static route => route.Gateway is not null)
+                    .Select(static route => new PodRoute(route.Destination, route.Gateway, route.Source, route.Metric, route.OnLink))],
+                Neighbours = [.. neighbours.Where(neighbour => neighbour.Link == link.Index)
+                    .Select(static neighbour => new PodNeighbour(neighbour.Address, Format(neighbour.HardwareAddress)))],
+            }));
+        }
+
+        return found;
+    }
+
+    // An address makes a route to its network. Where the plugin took that one away (ptp: all goes by the gateway), the
+    // guest is given the address alone.
+    private static PodAddress Given(AddressRecord address, List<RouteRecord> routes)
+    {
+        int whole = address.Address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32;
+        bool makesRoute = address.PrefixLength < whole
+            && routes.Exists(route => route.Gateway is null && route.Destination.Equals(NetworkOf(address.Address, address.PrefixLength)));
+        return new PodAddress(address.Address, makesRoute ? address.PrefixLength : whole);
+    }
+
+    // Whether the guest's kernel makes the route by itself.
+    private static bool Follows(RouteRecord route, List<PodAddress> given) =>
+        route.ByKernel && route.Gateway is null
+        && (route.Destination.BaseAddress.IsIPv6LinkLocal
+            || given.Exists(address => route.Destination.Equals(NetworkOf(address.Address, address.PrefixLength))));
+
+    private static IPNetwork NetworkOf(IPAddress address, int prefixLength)
+    {
+        byte[] bytes = address.GetAddressBytes();
+        for (int bit = prefixLength; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+
+        return new IPNetwork(new IPAddress(bytes), prefixLength);
+    }
+
+    private static string Format(byte[] hardwareAddress) => string.Join(':', hardwareAddress.Select(static part => part.ToString("x2", CultureInfo.InvariantCulture)));
+}
