@@ -8,9 +8,6 @@ public static unsafe class ChildProcess
     /// <summary>What <see cref="WaitAny"/> gives back where this process has no children.</summary>
     public const int None = 0;
 
-    // Where descriptors are parked before they are given their numbers, so that no number is overwritten before it is used.
-    private const int Parking = 256;
-
     /// <summary>
     /// Starts a program in the calling thread's namespaces for children, with an empty signal mask and default dispositions.
     /// </summary>
@@ -42,9 +39,10 @@ public static unsafe class ChildProcess
         Check(Spawning.posix_spawnattr_init(&attributes), path);
         try
         {
+            // From beyond the last number that is given, so that none is overwritten before it is used.
             for (int i = 0; i < descriptors.Count; i++)
             {
-                var copy = new FileDescriptor(FileDescriptor.Check(Fcntl.fcntl(descriptors[i].Number, Fcntl.F_DUPFD_CLOEXEC, Parking), "fcntl(F_DUPFD_CLOEXEC)"));
+                var copy = new FileDescriptor(FileDescriptor.Check(Fcntl.fcntl(descriptors[i].Number, Fcntl.F_DUPFD_CLOEXEC, descriptors.Count), "fcntl(F_DUPFD_CLOEXEC)"));
                 parked.Add(copy);
                 Check(Spawning.posix_spawn_file_actions_adddup2(&actions, copy.Number, i), path);
             }

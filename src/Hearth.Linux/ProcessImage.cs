@@ -25,6 +25,18 @@ public static unsafe class ProcessImage
         _ = SysSyscall.syscall(SysSyscall.SYS_close_range, 3, unchecked((nint)uint.MaxValue), (nint)closeRangeCloexec, 0, 0);
     }
 
+    /// <summary>Closes every descriptor from 3 on, those of the runtime too: for the first line of a program (Linux 5.9).</summary>
+    public static void CloseInheritedDescriptors()
+    {
+        if (SysSyscall.syscall(SysSyscall.SYS_close_range, 3, unchecked((nint)uint.MaxValue), 0, 0, 0) < 0)
+        {
+            throw LinuxException.Last("close_range(3, ~0)", "Linux 5.10 is the oldest that Hearth runs on.");
+        }
+    }
+
+    /// <summary>Whether this process leads its session: at its end the session's processes may get SIGHUP.</summary>
+    public static bool LeadsSession => Unistd.getsid(0) == Unistd.getpid();
+
     /// <summary>Marks an inherited descriptor close-on-exec and takes it over.</summary>
     public static FileDescriptor Adopt(int number)
     {

@@ -5,6 +5,7 @@ namespace Hearth.Linux.Native;
 /// <summary>sys/resource.h.</summary>
 public static unsafe partial class SysResource
 {
+    public const int RLIMIT_FSIZE = 1;
     public const int RLIMIT_NOFILE = 7;
 
     [LibraryImport(Libc.Name, SetLastError = true)]

@@ -22,6 +22,9 @@ public static unsafe partial class SysStat
     [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int mknodat(int dirfd, string path, uint mode, ulong dev);
 
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int fchmod(int fd, uint mode);
+
     [LibraryImport(Libc.Name, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int chmod(string path, uint mode);
 }

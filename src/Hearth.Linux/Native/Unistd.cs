@@ -98,6 +98,12 @@ public static unsafe partial class Unistd
     [LibraryImport(Libc.Name)]
     public static partial int getpgrp();
 
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int getsid(int pid);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial nint copy_file_range(int fd_in, long* off_in, int fd_out, long* off_out, nuint len, uint flags);
+
     [LibraryImport(Libc.Name)]
     public static partial int gettid();
 
