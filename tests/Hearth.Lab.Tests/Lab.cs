@@ -24,6 +24,15 @@ internal static class Lab
     /// <summary>The monitor under test, as ./build published it.</summary>
     public static string Monitor => Path.Combine(Repository, "out", "bin", "hearth-vmm");
 
+    /// <summary>hearth-agent as an initrd.</summary>
+    public static string AgentInitrd => Required("HEARTH_AGENT_INITRD");
+
+    /// <summary>What makes and serves the images that pods run.</summary>
+    public static string ImagesScript => Path.Combine(Repository, "lab", "images.sh");
+
+    /// <summary>A program as ./build published it.</summary>
+    public static string Program(string name) => Path.Combine(Repository, "out", "bin", name);
+
     private static string Repository
     {
         get
