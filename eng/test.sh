@@ -57,7 +57,7 @@ program() { echo "tests/$1/bin/Release/net10.0/$1"; }
 
 shell_scripts() { git ls-files -co --exclude-standard | while read -r file; do head -n 1 "$file" | grep -qE '^#!/usr/bin/env bash|^#!/bin/bash|^# shellcheck shell' && echo "$file"; done; }
 
-apt_install shellcheck acpica-tools busybox-static curl gcc libc6-dev linux-libc-dev cpio kmod iproute2 erofs-utils skopeo umoci attr libcap2-bin util-linux containernetworking-plugins
+apt_install shellcheck acpica-tools busybox-static curl gcc libc6-dev linux-libc-dev cpio kmod iproute2 erofs-utils skopeo umoci attr libcap2-bin util-linux containernetworking-plugins iptables
 apt_unpack docker-registry >/dev/null
 step "Building"
 dotnet build Hearth.slnx -c Release --nologo -v quiet || die "the build failed"
