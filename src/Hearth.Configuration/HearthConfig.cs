@@ -9,6 +9,9 @@ public sealed record HearthConfig
     /// <summary>Where it is looked for.</summary>
     public const string DefaultPath = "/etc/hearth/hearth.toml";
 
+    /// <summary>The defaults as a file, each key with what it means.</summary>
+    public static string DefaultText => ConfigText.Write(new HearthConfig());
+
     /// <summary>The daemon: <c>[daemon]</c>.</summary>
     public DaemonConfig Daemon { get; init; } = new();
 
@@ -26,6 +29,23 @@ public sealed record HearthConfig
 
     /// <summary>Networks: <c>[network]</c>.</summary>
     public NetworkConfig Network { get; init; } = new();
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">Null: the one at <see cref="DefaultPath"/>, or the defaults where there is none.</param>
+    /// <exception cref="ConfigException">It cannot be read, or has mistakes: each with its line.</exception>
+    public static HearthConfig Load(string? path = null)
+    {
+        if (path is null && !File.Exists(DefaultPath))
+        {
+            return new HearthConfig();
+        }
+
+        ConfigFile file = ConfigFile.Read(path ?? DefaultPath);
+        return file.Problems.Count == 0 ? file.Config : throw new ConfigException(file.Problems);
+    }
+
+    /// <summary>This configuration as a file that says the same.</summary>
+    public string ToToml() => ConfigText.Write(this);
 }
 
 /// <summary><c>[daemon]</c>.</summary>
