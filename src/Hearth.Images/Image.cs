@@ -1,4 +1,5 @@
 using Hearth.Images.Oci;
+using Hearth.Linux;
 
 namespace Hearth.Images;
 
@@ -48,8 +49,8 @@ public sealed record Image
     /// <summary>Keeps what <see cref="ResolveUser"/> needs, so that nothing of the image has to be mounted for it.</summary>
     internal static void WriteUserFiles(string folder, byte[] passwd, byte[] group)
     {
-        Store.DurableFile.Write(Path.Combine(folder, PasswdFile), passwd);
-        Store.DurableFile.Write(Path.Combine(folder, GroupFile), group);
+        DurableFile.Write(Path.Combine(folder, PasswdFile), passwd);
+        DurableFile.Write(Path.Combine(folder, GroupFile), group);
     }
 
     private byte[] Read(string name)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Hearth.Images.Oci;
 using Hearth.Images.Registries;
+using Hearth.Linux;
 
 namespace Hearth.Images.Store;
 
@@ -50,7 +51,7 @@ internal sealed class BlobStore
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw DurableFile.Failure(e, _root);
+                throw StoreFailure.Of(e, _root);
             }
         }
 

@@ -1,6 +1,7 @@
 using Hearth.Images.Archives;
 using Hearth.Images.Layers;
 using Hearth.Images.Registries;
+using Hearth.Linux;
 
 namespace Hearth.Images.Store;
 
@@ -44,7 +45,7 @@ public sealed partial class ImageStore
         }
         catch (Exception e) when (DurableFile.IsFull(e))
         {
-            throw DurableFile.Failure(e, Root);
+            throw StoreFailure.Of(e, Root);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {

@@ -1,6 +1,7 @@
 using Hearth.Images.Layers;
 using Hearth.Images.Oci;
 using Hearth.Images.Registries;
+using Hearth.Linux;
 
 namespace Hearth.Images.Store;
 
@@ -103,7 +104,7 @@ public sealed partial class ImageStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw DurableFile.Failure(e, Root);
+            throw StoreFailure.Of(e, Root);
         }
 
         return Find(content.Digest.ToString()) ?? throw new ImageException(ImageFault.NotFound, $"{content.Name} was removed while it was pulled. Pull it again.");

@@ -47,9 +47,6 @@ public enum PodPhase
 
     /// <summary>Ended, or being ended; its network may still have to be given back.</summary>
     NotReady,
-
-    /// <summary>Being removed; found so at start, the removal is gone on with.</summary>
-    Removing,
 }
 
 /// <summary>A container at one moment: never changes, and is what lies on the disk (<c>ROOT/containers/ID.json</c>).</summary>
@@ -119,9 +116,6 @@ public enum ContainerPhase
 
     /// <summary>Its pod's shim does not answer, so nobody knows.</summary>
     Unknown,
-
-    /// <summary>Being removed; found so at start, the removal is gone on with.</summary>
-    Removing,
 }
 
 /// <summary>User and groups of a process.</summary>

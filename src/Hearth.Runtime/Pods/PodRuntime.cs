@@ -1,4 +1,9 @@
+using Hearth.Configuration;
+using Hearth.Runtime.Handlers;
 using Hearth.Runtime.Images;
+using Hearth.Runtime.Networks;
+using Hearth.Runtime.Records;
+using Hearth.Runtime.State;
 
 namespace Hearth.Runtime.Pods;
 
@@ -13,107 +18,234 @@ namespace Hearth.Runtime.Pods;
 /// </summary>
 public sealed partial class PodRuntime : IAsyncDisposable
 {
-    /// <summary>Reads the records, finds running pods again, and cleans away what a predecessor left half-made.</summary>
-    /// <exception cref="PodException">FailedPrecondition: another process has the root folder.</exception>
-    public static Task<PodRuntime> StartAsync(PodRuntimeOptions options, CancellationToken cancellation = default) => throw new NotSupportedException();
+    private readonly HearthConfig _config;
+    private readonly Action<string> _log;
+    private readonly RecordStore _store;
+    private readonly IPodNetwork _network;
+    private readonly Dictionary<string, IPodHandler> _handlers;
+    private readonly Registry<PodEntry> _pods = new("pod");
+    private readonly Registry<ContainerEntry> _containers = new("container");
+    private readonly ChangeFeed _feed = new();
+
+    internal PodRuntime(PodRuntimeOptions options, RecordStore store, ImageService images, IReadOnlyList<IPodHandler> handlers, IPodNetwork network)
+    {
+        _config = options.Config;
+        _log = options.Log;
+        _store = store;
+        Images = images;
+        _network = network;
+        _handlers = handlers.ToDictionary(static handler => handler.Name);
+    }
+
+    internal RecordStore Store => _store;
 
     /// <summary>Images: pull, list, remove, what they take of the disk.</summary>
-    public ImageService Images => throw new NotSupportedException();
+    public ImageService Images { get; }
+
+    /// <summary>Reads the records, finds running pods again, and cleans away what a predecessor left half-made.</summary>
+    /// <exception cref="PodException">FailedPrecondition: another process has the root folder.</exception>
+    public static Task<PodRuntime> StartAsync(PodRuntimeOptions options, CancellationToken cancellation = default)
+    {
+        IPodHandler[] handlers = [new MicrovmHandler(options.Config, options.ConfigPath, options.Log)];
+        return StartAsync(options, handlers, new CniPodNetwork(options.Config), cancellation);
+    }
+
+    internal static async Task<PodRuntime> StartAsync(
+        PodRuntimeOptions options, IReadOnlyList<IPodHandler> handlers, IPodNetwork network, CancellationToken cancellation = default)
+    {
+        var store = new RecordStore(options.Config.Daemon.Root);
+        try
+        {
+            Directory.CreateDirectory(options.Config.Daemon.State, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+                | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+            var runtime = new PodRuntime(options, store, new ImageService(options.Config), handlers, network);
+            await runtime.RecoverAsync(cancellation).ConfigureAwait(false);
+            return runtime;
+        }
+        catch (Exception e)
+        {
+            store.Dispose();
+            throw Failures.Of(e, "Starting");
+        }
+    }
 
     /// <summary>Lets go of pods; they run on.</summary>
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    public async ValueTask DisposeAsync()
+    {
+        _feed.Complete();
+        foreach (PodEntry pod in _pods.All)
+        {
+            if (pod.Running is { } running)
+            {
+                await running.DisposeAsync().ConfigureAwait(false);
+            }
+        }
 
-    /// <summary>Makes and starts a pod.</summary>
-    /// <param name="config">What it is to be.</param>
-    /// <param name="handler"><c>microvm</c>, <c>oci</c>, or empty for the configured one.</param>
-    /// <param name="cancellation">Undoes it.</param>
-    /// <returns>Its ID.</returns>
-    /// <exception cref="PodException">AlreadyExists: a pod with this metadata is there. NotFound: no such handler.</exception>
-    public Task<string> RunPodAsync(PodConfig config, string handler = "", CancellationToken cancellation = default) => throw new NotSupportedException();
+        foreach (ContainerEntry container in _containers.All)
+        {
+            container.ReleaseHolds();
+        }
 
-    /// <summary>Stops its containers and its machine, and gives its network back. One that is stopped or gone is no error.</summary>
-    public Task StopPodAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Stops it if it runs, and removes it with its containers. One that is gone is no error.</summary>
-    public Task RemovePodAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <exception cref="PodException">NotFound.</exception>
-    public Pod GetPod(string id) => throw new NotSupportedException();
-
-    public IReadOnlyList<Pod> ListPods(PodFilter? filter = null) => throw new NotSupportedException();
-
-    /// <summary>Makes a container in a pod that is ready; it waits to be started.</summary>
-    /// <returns>Its ID.</returns>
-    /// <exception cref="PodException">AlreadyExists: the pod has one of that name and attempt. NotFound: no such pod or image.</exception>
-    public Task<string> CreateContainerAsync(string podId, ContainerConfig config, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <exception cref="PodException">FailedPrecondition: it was started before. NotFound: no such container. Others: its program cannot be run; it is then exited, with the reason.</exception>
-    public Task StartContainerAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Sends its stop signal, and SIGKILL after <paramref name="timeout"/>. One that has ended or is gone is no error.</summary>
-    public Task StopContainerAsync(string id, TimeSpan timeout, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Kills it if it runs, and removes it. One that is gone is no error.</summary>
-    public Task RemoveContainerAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+        _store.Dispose();
+    }
 
     /// <exception cref="PodException">NotFound.</exception>
-    public Container GetContainer(string id) => throw new NotSupportedException();
+    public Pod GetPod(string id) => Visible(_pods.Get(id)).Record;
 
-    public IReadOnlyList<Container> ListContainers(ContainerFilter? filter = null) => throw new NotSupportedException();
+    public IReadOnlyList<Pod> ListPods(PodFilter? filter = null)
+    {
+        filter ??= new PodFilter();
+        return
+        [
+            .. _pods.All.Select(static entry => entry.Record)
+                .Where(pod => pod.Phase != PodPhase.Starting
+                    && pod.Id.StartsWith(filter.Id, StringComparison.Ordinal)
+                    && (filter.Ready is not { } ready || pod.IsReady == ready)
+                    && HasAll(pod.Config.Labels, filter.Labels))
+                .OrderByDescending(static pod => pod.CreatedAt),
+        ];
+    }
 
-    /// <summary>More about a pod, for people: CRI's verbose info, each value JSON.</summary>
-    public Task<IReadOnlyDictionary<string, string>> DescribePodAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+    /// <exception cref="PodException">NotFound.</exception>
+    public Container GetContainer(string id) => Visible(_containers.Get(id)).Record;
 
-    /// <summary>More about a container, for people: CRI's verbose info, each value JSON.</summary>
-    public Task<IReadOnlyDictionary<string, string>> DescribeContainerAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public IReadOnlyList<Container> ListContainers(ContainerFilter? filter = null)
+    {
+        filter ??= new ContainerFilter();
+        return
+        [
+            .. _containers.All.Select(static entry => entry.Record)
+                .Where(container => container.Phase != ContainerPhase.Creating
+                    && container.Id.StartsWith(filter.Id, StringComparison.Ordinal)
+                    && container.PodId.StartsWith(filter.PodId, StringComparison.Ordinal)
+                    && (filter.Phase is not { } phase || container.Phase == phase)
+                    && HasAll(container.Config.Labels, filter.Labels))
+                .OrderByDescending(static container => container.CreatedAt),
+        ];
+    }
 
-    /// <summary>Changes limits of a container that was created or runs; what is 0 or empty stays.</summary>
-    public Task UpdateContainerResourcesAsync(string id, LinuxResources resources, CancellationToken cancellation = default) => throw new NotSupportedException();
+    /// <summary>What happens from this call on, until it is given up. Who reads too slowly (1000 behind) misses the oldest.</summary>
+    public IAsyncEnumerable<PodChange> WatchAsync(CancellationToken cancellation = default) => _feed.WatchAsync(cancellation);
 
-    /// <summary>Changes what the pod as a whole may use, its machine with it; null stays.</summary>
-    /// <exception cref="PodException">FailedPrecondition: the machine cannot become so.</exception>
-    public Task UpdatePodResourcesAsync(string id, LinuxResources? overhead, LinuxResources? resources, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Goes on with a running container's log in a new file of the same name.</summary>
-    public Task ReopenLogAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Runs a command in a running container.</summary>
-    /// <param name="id">The container.</param>
-    /// <param name="command">Program and arguments.</param>
-    /// <param name="timeout">After which the command is killed; null for never.</param>
-    /// <param name="cancellation">Ends the wait.</param>
-    /// <exception cref="PodException">DeadlineExceeded; FailedPrecondition: it does not run. A program that is not there is no exception but exit code 127, one that cannot be run 126, with the reason on stderr.</exception>
-    public Task<ExecResult> ExecSyncAsync(string id, IReadOnlyList<string> command, TimeSpan? timeout = null, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Runs a command in a running container, with streams. It runs when this returns.</summary>
-    public Task<IProcessSession> OpenExecAsync(string id, ExecOptions options, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Joins a running container's streams: output from now on.</summary>
-    public Task<IProcessSession> OpenAttachAsync(string id, AttachOptions options, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Opens a TCP connection to a port of the pod's loopback interface.</summary>
-    /// <exception cref="PodException">NotFound: no such pod, or nobody listens there.</exception>
-    public Task<Stream> OpenPortAsync(string podId, ushort port, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    public Task<ContainerUsage> ContainerStatsAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Of the running containers among those that the filter means.</summary>
-    public Task<IReadOnlyList<ContainerUsage>> ListContainerStatsAsync(ContainerFilter? filter = null, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    public Task<PodUsage> PodStatsAsync(string id, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>Of the ready pods among those that the filter means.</summary>
-    public Task<IReadOnlyList<PodUsage>> ListPodStatsAsync(PodFilter? filter = null, CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    /// <summary>What happens from now on, until it is given up. Who reads too slowly (1000 behind) misses the oldest.</summary>
-    public IAsyncEnumerable<PodChange> WatchAsync(CancellationToken cancellation = default) => throw new NotSupportedException();
-
-    public RuntimeStatus Status() => throw new NotSupportedException();
+    /// <summary>Whether pods can be run now. Cheap enough to be asked every few seconds.</summary>
+    public async Task<RuntimeStatus> StatusAsync(CancellationToken cancellation = default)
+    {
+        HandlerStatus[] handlers = [.. _handlers.Values.Select(static handler => new HandlerStatus(handler.Name, handler.RecursiveReadonlyMounts, handler.UserNamespaces, handler.Problem()))];
+        HandlerStatus? main = handlers.FirstOrDefault(handler => handler.Name == _config.Daemon.DefaultHandler);
+        string? network = await _network.ProblemAsync(cancellation).ConfigureAwait(false);
+        return new RuntimeStatus
+        {
+            Ready = main is { Problem: "" },
+            Reason = main is { Problem: "" } ? "" : "HandlerNotReady",
+            Message = main?.Problem ?? $"There is no handler \"{_config.Daemon.DefaultHandler}\" (daemon.default_handler).",
+            NetworkReady = network is null,
+            NetworkReason = network is null ? "" : "NetworkPluginNotReady",
+            NetworkMessage = network ?? "",
+            Handlers = handlers,
+        };
+    }
 
     /// <summary>The address range that the kubelet gives this node's pods: for a CNI configuration that waits for one.</summary>
-    public void SetPodCidr(string cidr) => throw new NotSupportedException();
+    public void SetPodCidr(string cidr) => _network.SetPodCidr(cidr);
 
-    /// <summary>Refuses with a reason: a machine's snapshot is no container's.</summary>
-    /// <exception cref="PodException">Unimplemented, or NotFound.</exception>
-    public Task CheckpointContainerAsync(string id, string location, CancellationToken cancellation = default) => throw new NotSupportedException();
+    private static bool HasAll(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> wanted) =>
+        wanted.All(pair => labels.TryGetValue(pair.Key, out string? value) && value == pair.Value);
+
+    private static PodEntry Visible(PodEntry entry) =>
+        entry.Record.Phase != PodPhase.Starting ? entry : throw new PodException(PodFault.NotFound, $"The pod {entry.Record.Id} is still being made.");
+
+    private static ContainerEntry Visible(ContainerEntry entry) =>
+        entry.Record.Phase != ContainerPhase.Creating ? entry : throw new PodException(PodFault.NotFound, $"The container {entry.Record.Id} is still being made.");
+
+    private IEnumerable<ContainerEntry> ContainersOf(PodEntry pod) => _containers.All.Where(container => container.Pod == pod);
+
+    private void Publish(ChangeKind kind, PodEntry pod, Container? container, bool removed = false)
+    {
+        if (_feed.HasWatchers)
+        {
+            Container[] all = [.. ContainersOf(pod).Select(static entry => entry.Record).Where(static one => one.Phase != ContainerPhase.Creating)];
+            _feed.Publish(new PodChange(kind, container?.Id ?? pod.Record.Id, DateTimeOffset.UtcNow, removed ? null : pod.Record, container, all));
+        }
+    }
+
+    /// <summary>Changes a record, on the disk first.</summary>
+    /// <param name="entry">Whose.</param>
+    /// <param name="change">Null for no change.</param>
+    /// <param name="fact">It has happened: a disk that takes no more does not undo it.</param>
+    /// <returns>Whether there was a change.</returns>
+    private bool Update(ContainerEntry entry, Func<Container, Container?> change, bool fact = false)
+    {
+        lock (entry.Sync)
+        {
+            if (change(entry.Record) is not { } changed)
+            {
+                return false;
+            }
+
+            Keep(() => _store.Write(changed), fact);
+            entry.Record = changed;
+            return true;
+        }
+    }
+
+    private bool Update(PodEntry entry, Func<Pod, Pod?> change, bool fact = false)
+    {
+        lock (entry.Sync)
+        {
+            if (change(entry.Record) is not { } changed)
+            {
+                return false;
+            }
+
+            Keep(() => _store.Write(changed), fact);
+            entry.Record = changed;
+            return true;
+        }
+    }
+
+    private void Keep(Action write, bool fact)
+    {
+        try
+        {
+            write();
+        }
+        catch (PodException e) when (fact)
+        {
+            _log(e.Message);
+        }
+    }
+
+    /// <summary>Does something to its end; who waits for it may stop waiting.</summary>
+    private async Task DetachedAsync(Func<Task> work, string what, CancellationToken cancellation)
+    {
+        Task task = Task.Run(work, CancellationToken.None);
+        try
+        {
+            await task.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!task.IsCompleted)
+        {
+            _ = task.ContinueWith(
+                failed => _log($"{what} failed after its client had gone: {failed.Exception!.GetBaseException().Message}"),
+                CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+        catch (Exception e)
+        {
+            throw Failures.Of(e, what);
+        }
+    }
+
+    /// <summary>Tries to clean something away, and tells what fails: the next start tries again.</summary>
+    private async Task CleanAsync(string what, Func<Task> work)
+    {
+        try
+        {
+            await work().ConfigureAwait(false);
+        }
+        catch (Exception e) when (Failures.Of(e, what) is PodException or OperationCanceledException)
+        {
+            _log($"{what} failed: {e.Message}");
+        }
+    }
 }

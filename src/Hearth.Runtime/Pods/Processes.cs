@@ -23,6 +23,15 @@ public sealed record ExecOptions
 
     /// <summary>Not with a terminal: that has one output.</summary>
     public bool Stderr { get; init; }
+
+    /// <summary><c>NAME=value</c>, over the container's own.</summary>
+    public IReadOnlyList<string> Env { get; init; } = [];
+
+    /// <summary>Empty for the container's.</summary>
+    public string WorkingDir { get; init; } = "";
+
+    /// <summary><c>USER[:GROUP]</c>, by name or number, looked up in the image; empty for the container's.</summary>
+    public string User { get; init; } = "";
 }
 
 /// <summary>What a client wants of a container's first process.</summary>

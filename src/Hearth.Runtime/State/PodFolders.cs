@@ -1,0 +1,139 @@
+using System.Text;
+using Hearth.Linux;
+using Hearth.Runtime.Handlers;
+using Hearth.Runtime.Pods;
+using Hearth.Runtime.Specs;
+
+namespace Hearth.Runtime.State;
+
+/// <summary>
+/// A pod's folder, <c>STATE/pods/ID</c>: its bundle, its name files, and <c>containers/ID</c> for each container's bundle.
+/// </summary>
+internal static class PodFolders
+{
+    /// <summary>The specification in a bundle.</summary>
+    public const string SpecFile = "config.json";
+
+    private const string HostResolvConf = "/etc/resolv.conf";
+
+    // Where systemd-resolved keeps what it forwards to; the stub that it listens at is on the host's loopback.
+    private const string UpstreamResolvConf = "/run/systemd/resolve/resolv.conf";
+
+    public static PodFiles FilesOf(string folder) => new(Path.Combine(folder, "resolv.conf"), Path.Combine(folder, "hosts"), Path.Combine(folder, "hostname"));
+
+    /// <summary>What is mounted at the containers' /dev/shm where the handler has no other.</summary>
+    public static string ShmOf(string folder) => Path.Combine(folder, "shm");
+
+    /// <summary>Makes the folder with what can be known before the network is there.</summary>
+    public static void Make(PodLaunch launch, PodConfig config)
+    {
+        Directory.CreateDirectory(launch.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.WriteAllText(launch.Files.ResolvConf, ResolvConf(config));
+        File.WriteAllText(launch.Files.Hostname, SpecBuilder.HostnameOf(config) + "\n");
+    }
+
+    /// <summary>Writes the pod's own name with its addresses; in the host's network, the host's file.</summary>
+    public static void WriteHosts(PodFiles files, PodConfig config, IReadOnlyList<string> ips) =>
+        File.WriteAllText(files.Hosts, Hosts(config, ips));
+
+    /// <summary>Where a container's log goes; empty for nowhere.</summary>
+    public static string LogPath(PodConfig pod, ContainerConfig container)
+    {
+        if (pod.LogDirectory.Length == 0 || container.LogPath.Length == 0)
+        {
+            return "";
+        }
+
+        string path = Path.GetFullPath(Path.Join(pod.LogDirectory, container.LogPath));
+        return pod.LogDirectory.StartsWith('/') && path.StartsWith(Path.GetFullPath(pod.LogDirectory).TrimEnd('/') + "/", StringComparison.Ordinal)
+            ? path
+            : throw new PodException(PodFault.InvalidArgument, $"The log \"{container.LogPath}\" is not below the pod's log directory \"{pod.LogDirectory}\", or that is no absolute path.");
+    }
+
+    /// <summary>Removes a folder with what is in it, and what is still mounted there. One that is not there is no error.</summary>
+    public static Task RemoveAsync(string folder)
+    {
+        if (Directory.Exists(folder))
+        {
+            // Never through a mount: what is mounted below is someone's volume.
+            foreach (string mount in MountsBelow(folder))
+            {
+                Mounts.Detach(mount);
+            }
+
+            Directory.Delete(folder, recursive: true);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    internal static string ResolvConf(PodConfig config)
+    {
+        if (config.Dns is { } dns && dns.Servers.Count + dns.Searches.Count + dns.Options.Count > 0)
+        {
+            var text = new StringBuilder();
+            if (dns.Searches.Count > 0)
+            {
+                text.Append("search ").AppendJoin(' ', dns.Searches).Append('\n');
+            }
+
+            foreach (string server in dns.Servers)
+            {
+                text.Append("nameserver ").Append(server).Append('\n');
+            }
+
+            if (dns.Options.Count > 0)
+            {
+                text.Append("options ").AppendJoin(' ', dns.Options).Append('\n');
+            }
+
+            return text.ToString();
+        }
+
+        string host = ReadIfThere(HostResolvConf);
+        string[] servers = [.. host.Split('\n').Where(static line => line.StartsWith("nameserver", StringComparison.Ordinal))];
+        bool stub = servers.Length > 0 && servers.All(static line => line.Contains(" 127.") || line.Contains(" ::1"));
+        string upstream = stub && config.Security.Namespaces.Network != NamespaceMode.Node ? ReadIfThere(UpstreamResolvConf) : "";
+        return upstream.Length > 0 ? upstream : host;
+    }
+
+    internal static string Hosts(PodConfig config, IReadOnlyList<string> ips)
+    {
+        if (config.Security.Namespaces.Network == NamespaceMode.Node && ReadIfThere("/etc/hosts") is { Length: > 0 } host)
+        {
+            return host;
+        }
+
+        var text = new StringBuilder("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+        foreach (string ip in ips)
+        {
+            text.Append(ip).Append('\t').Append(SpecBuilder.HostnameOf(config)).Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    private static IEnumerable<string> MountsBelow(string folder)
+    {
+        string prefix = folder.TrimEnd('/') + "/";
+        // proc_pid_mountinfo(5): the fifth field, spaces and the like as \ooo. The last mounted is taken away first.
+        return File.ReadAllLines("/proc/self/mountinfo")
+            .Select(static line => line.Split(' '))
+            .Where(static fields => fields.Length > 4)
+            .Select(static fields => fields[4].Replace("\\040", " ").Replace("\\011", "\t").Replace("\\012", "\n").Replace("\\134", "\\"))
+            .Where(path => path.StartsWith(prefix, StringComparison.Ordinal))
+            .Reverse();
+    }
+
+    private static string ReadIfThere(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+}
