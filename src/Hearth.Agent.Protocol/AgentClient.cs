@@ -60,6 +60,11 @@ public sealed class AgentClient : IAsyncDisposable
     public Task<StatsResponse> StatsAsync(StatsRequest request, CancellationToken cancellation = default) =>
         CallAsync("Stats", request, StatsResponse.Parser, cancellation);
 
+    public Task<AllStatsResponse> AllStatsAsync(CancellationToken cancellation = default) =>
+        CallAsync("AllStats", new Empty(), AllStatsResponse.Parser, cancellation);
+
+    public Task SetFrozenAsync(SetFrozenRequest request, CancellationToken cancellation = default) => CallAsync("SetFrozen", request, cancellation);
+
     public Task<PidsResponse> PidsAsync(PidsRequest request, CancellationToken cancellation = default) =>
         CallAsync("Pids", request, PidsResponse.Parser, cancellation);
 
@@ -100,20 +105,30 @@ public sealed class AgentClient : IAsyncDisposable
 
     /// <summary>Opens a standard stream of a process: one to write for stdin, one to read for the others.</summary>
     /// <exception cref="TtrpcException">NotFound: no such process or stream. FailedPrecondition: someone else has it.</exception>
-    public async Task<Stream> OpenStdioAsync(StdioHandshake handshake, CancellationToken cancellation = default)
+    public Task<Stream> OpenStdioAsync(StdioHandshake handshake, CancellationToken cancellation = default) =>
+        OpenAsync(AgentPorts.Stdio, handshake.ToBytes(), $"{handshake.Stream} of \"{handshake.ContainerId}\" \"{handshake.ExecId}\"", cancellation);
+
+    /// <summary>Opens a TCP connection to a port of the guest's loopback interface.</summary>
+    /// <exception cref="TtrpcException">NotFound: nobody listens there. FailedPrecondition: too many are open.</exception>
+    public Task<Stream> OpenPortAsync(ushort port, CancellationToken cancellation = default) =>
+        OpenAsync(AgentPorts.Tcp, new PortHandshake(port).ToBytes(), $"listener on port {port}", cancellation);
+
+    public ValueTask DisposeAsync() => _ttrpc.DisposeAsync();
+
+    private async Task<Stream> OpenAsync(uint agentPort, byte[] header, string what, CancellationToken cancellation)
     {
-        Stream stream = await _connect(AgentPorts.Stdio, cancellation).ConfigureAwait(false);
+        Stream stream = await _connect(agentPort, cancellation).ConfigureAwait(false);
         try
         {
-            await stream.WriteAsync(handshake.ToBytes(), cancellation).ConfigureAwait(false);
+            await stream.WriteAsync(header, cancellation).ConfigureAwait(false);
             await stream.FlushAsync(cancellation).ConfigureAwait(false);
             byte[] reply = new byte[1];
             await stream.ReadExactlyAsync(reply, cancellation).ConfigureAwait(false);
             return (StdioReply)reply[0] switch
             {
                 StdioReply.Ok => stream,
-                StdioReply.NotFound => throw new TtrpcException(StatusCode.NotFound, $"There is no {handshake.Stream} of \"{handshake.ContainerId}\" \"{handshake.ExecId}\"."),
-                StdioReply.Busy => throw new TtrpcException(StatusCode.FailedPrecondition, $"{handshake.Stream} of \"{handshake.ContainerId}\" \"{handshake.ExecId}\" is taken."),
+                StdioReply.NotFound => throw new TtrpcException(StatusCode.NotFound, $"There is no {what}."),
+                StdioReply.Busy => throw new TtrpcException(StatusCode.FailedPrecondition, $"The {what} is taken."),
                 _ => throw new TtrpcException(StatusCode.Internal, $"The agent answered {reply[0]} to the header of a stream."),
             };
         }
@@ -123,8 +138,6 @@ public sealed class AgentClient : IAsyncDisposable
             throw e is IOException ? new TtrpcException(StatusCode.Unavailable, "The agent closed the connection.", e) : e;
         }
     }
-
-    public ValueTask DisposeAsync() => _ttrpc.DisposeAsync();
 
     private Task CallAsync(string method, IMessage request, CancellationToken cancellation) => CallAsync(method, request, Empty.Parser, cancellation);
 

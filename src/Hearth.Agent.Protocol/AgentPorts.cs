@@ -8,4 +8,7 @@ public static class AgentPorts
 
     /// <summary>Standard streams, each connection begun by a <see cref="StdioHandshake"/>.</summary>
     public const uint Stdio = 1025;
+
+    /// <summary>TCP connections to the guest's loopback interface, each begun by a <see cref="PortHandshake"/>.</summary>
+    public const uint Tcp = 1026;
 }

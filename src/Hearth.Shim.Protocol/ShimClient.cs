@@ -114,7 +114,7 @@ public sealed class ShimClient : IAsyncDisposable
     /// <summary>Opens a TCP connection to a port of the pod's loopback interface.</summary>
     /// <exception cref="TtrpcException">NotFound: nobody listens there.</exception>
     public Task<Stream> OpenPortAsync(ushort port, CancellationToken cancellation = default) =>
-        OpenStreamAsync([.. "HPF1"u8, (byte)(port >> 8), (byte)port], $"port {port} of the pod", cancellation);
+        OpenStreamAsync(new PortHandshake(port).ToBytes(), $"port {port} of the pod", cancellation);
 
     public ValueTask DisposeAsync() => _ttrpc.DisposeAsync();
 

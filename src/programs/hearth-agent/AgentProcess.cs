@@ -35,16 +35,19 @@ internal static class AgentProcess
         var containers = new ContainerStore(new ContainerHost(paths, reaper, loop, events, Cgroup.OpenParent(paths.Cgroups, options.CgroupName)));
         using FileDescriptor ttrpc = Listen(options, AgentPorts.Ttrpc);
         using FileDescriptor stdio = Listen(options, AgentPorts.Stdio);
+        using FileDescriptor tcp = Listen(options, AgentPorts.Tcp);
         var end = new TaskCompletionSource();
         var server = new TtrpcServer(AgentService.Create(new AgentService(options, paths, containers, events, end)));
         using var ttrpcListener = new ConnectionListener(loop, ttrpc, connection => Serve(server, connection));
         using var stdioListener = new ConnectionListener(loop, stdio, connection => StdioConnection.Begin(loop, connection, containers.FindStream));
+        var ports = new PortForwarder();
+        using var tcpListener = new ConnectionListener(loop, tcp, ports.Take);
         reaper.Start();
         var thread = new Thread(loop.Run) { IsBackground = true, Name = "stdio" };
         thread.Start();
         if (options.IsGuest)
         {
-            AgentLog.Error($"Serving on vsock ports {AgentPorts.Ttrpc} and {AgentPorts.Stdio}.");
+            AgentLog.Error($"Serving on vsock ports {AgentPorts.Ttrpc} to {AgentPorts.Tcp}.");
         }
 
         end.Task.Wait();

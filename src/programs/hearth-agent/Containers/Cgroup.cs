@@ -66,6 +66,25 @@ internal sealed class Cgroup
         }
     }
 
+    /// <summary>Stops every process in the group and below, or lets them go on. Returns when the kernel says that it is so.</summary>
+    /// <exception cref="TtrpcException">DeadlineExceeded: a process does not stop; all go on.</exception>
+    public void SetFrozen(bool frozen)
+    {
+        Limit("cgroup.freeze", frozen ? "1" : "0");
+        ulong wanted = frozen ? 1ul : 0;
+        DateTime deadline = DateTime.UtcNow + s_emptyingTime;
+        while (ReadNumbers("cgroup.events").GetValueOrDefault("frozen") != wanted)
+        {
+            if (DateTime.UtcNow > deadline)
+            {
+                Write("cgroup.freeze", "0");
+                throw new TtrpcException(StatusCode.DeadlineExceeded, $"A process of the container did not stop in {s_emptyingTime.TotalSeconds} s.");
+            }
+
+            Thread.Sleep(1);
+        }
+    }
+
     /// <summary>Removes the group, and those below, once their processes are gone.</summary>
     /// <exception cref="IOException">They do not go.</exception>
     public void Remove()

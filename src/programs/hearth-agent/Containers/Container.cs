@@ -182,6 +182,9 @@ internal sealed class Container
 
     public StatsResponse Stats() => ContainerStats.Take(_cgroup, _rootfs.WritableLayer);
 
+    /// <summary>Stops all processes where they stand, or lets them go on.</summary>
+    public void SetFrozen(bool frozen) => _cgroup.SetFrozen(frozen);
+
     /// <summary>Kills what is left and removes every trace. Doing it twice is no error.</summary>
     public void Remove()
     {

@@ -48,6 +48,9 @@ internal sealed partial class ContainerStore(ContainerHost host)
     public Container Get(string id) =>
         _containers.GetValueOrDefault(id) ?? throw new TtrpcException(StatusCode.NotFound, $"There is no container \"{id}\".");
 
+    /// <summary>Those that are made, at this moment.</summary>
+    public IReadOnlyList<Container> All => [.. _containers.Values.OfType<Container>()];
+
     public void Remove(string id)
     {
         if (_containers.GetValueOrDefault(id) is { } container)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using Hearth.Agent.Protocol;
@@ -33,6 +34,25 @@ internal static class GuestNetwork
         foreach (Neighbour neighbour in network.Neighbours)
         {
             routes.AddNeighbour(Find(neighbour.Link), ParseAddress(neighbour.Address), ParseHardware(neighbour.HardwareAddress));
+        }
+    }
+
+    /// <summary>What went through each interface. Source: proc(5), /proc/net/dev.</summary>
+    public static IEnumerable<InterfaceCounters> Counters()
+    {
+        const int headers = 2;
+        foreach (string line in File.ReadLines("/proc/net/dev").Skip(headers))
+        {
+            int colon = line.LastIndexOf(':');
+            string[] numbers = line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            yield return new InterfaceCounters
+            {
+                Name = line[..colon].Trim(),
+                ReceivedBytes = ulong.Parse(numbers[0], CultureInfo.InvariantCulture),
+                ReceivedErrors = ulong.Parse(numbers[2], CultureInfo.InvariantCulture),
+                SentBytes = ulong.Parse(numbers[8], CultureInfo.InvariantCulture),
+                SentErrors = ulong.Parse(numbers[10], CultureInfo.InvariantCulture),
+            };
         }
     }
 

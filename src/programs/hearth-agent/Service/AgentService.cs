@@ -29,6 +29,8 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         .Unary("RemoveContainer", RemoveContainerRequest.Parser, Sync<RemoveContainerRequest>(request => agent.Containers.Remove(request.ContainerId)))
         .Unary("UpdateResources", UpdateResourcesRequest.Parser, Sync<UpdateResourcesRequest>(agent.UpdateResources))
         .Unary("Stats", StatsRequest.Parser, Sync<StatsRequest, StatsResponse>(request => agent.Get(request.ContainerId).Stats()))
+        .Unary("AllStats", Empty.Parser, Sync<Empty, AllStatsResponse>(agent.AllStats))
+        .Unary("SetFrozen", SetFrozenRequest.Parser, Sync<SetFrozenRequest>(request => agent.Get(request.ContainerId).SetFrozen(request.Frozen)))
         .Unary("Pids", PidsRequest.Parser, Sync<PidsRequest, PidsResponse>(agent.Pids))
         .Unary("ExecProcess", ExecProcessRequest.Parser, Sync<ExecProcessRequest, ExecProcessResponse>(agent.ExecProcess))
         .ServerStream<RunProcessRequest, RunProcessEvent>("RunProcess", RunProcessRequest.Parser, agent.RunProcessAsync)
@@ -169,6 +171,25 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         {
             throw new TtrpcException(StatusCode.InvalidArgument, $"These are no OCI resources: {e.Message}", e);
         }
+    }
+
+    private AllStatsResponse AllStats(Empty _)
+    {
+        var response = new AllStatsResponse();
+        foreach (Container container in containers.All)
+        {
+            try
+            {
+                response.Containers.Add(new ContainerStatsEntry { ContainerId = container.Id, Stats = container.Stats() });
+            }
+            catch (IOException)
+            {
+                // It is being removed.
+            }
+        }
+
+        response.Interfaces.AddRange(GuestNetwork.Counters());
+        return response;
     }
 
     private PidsResponse Pids(PidsRequest request)

@@ -18,6 +18,12 @@ internal sealed class SocketStream : Stream
         connection.SetHandleAsInvalid();
     }
 
+    /// <param name="socket">Connected, and owned from here on.</param>
+    public SocketStream(Socket socket)
+    {
+        _socket = socket;
+    }
+
     public override bool CanRead => true;
 
     public override bool CanWrite => true;
@@ -56,6 +62,19 @@ internal sealed class SocketStream : Stream
         catch (SocketException e)
         {
             throw new IOException(e.Message, e);
+        }
+    }
+
+    /// <summary>Says that nothing more is sent. A peer that is gone need not be told.</summary>
+    public void EndWriting()
+    {
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException)
+        {
+            // Gone.
         }
     }
 
