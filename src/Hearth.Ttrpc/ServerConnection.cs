@@ -122,6 +122,7 @@ internal sealed class ServerConnection
             Interlocked.Add(ref _requestBytes, -bytes);
             call.Dispose();
             _running.TryRemove(call.StreamId, out _);
+            call.Context.Answered?.Invoke();
         }
     }
 

@@ -1,0 +1,101 @@
+using System.Net.Sockets;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Hearth.Linux;
+using Hearth.Linux.Native;
+using Hearth.Shim.Machine;
+using Hearth.Shim.Pods;
+using Hearth.Shim.Protocol;
+using Hearth.Shim.Protocol.Tasks;
+using Hearth.Ttrpc;
+
+namespace Hearth.Shim.Bootstrap;
+
+/// <summary><c>delete</c>: takes away what a container whose shim died has left, or asks a shim that lives to do it.</summary>
+public static class DeleteCommand
+{
+    private static readonly TimeSpan s_kill = TimeSpan.FromSeconds(30);
+
+    /// <summary>Answers with a <see cref="DeleteResponse"/>. There being nothing left is no error.</summary>
+    /// <param name="arguments">As the manager gave them.</param>
+    /// <param name="output">Where the answer goes.</param>
+    public static async Task RunAsync(ShimArguments arguments, Stream output)
+    {
+        if (arguments.Id.Length == 0 || arguments.Namespace.Length == 0)
+        {
+            throw new HearthException("A container is deleted with -namespace and -id.");
+        }
+
+        string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
+        ShimPaths paths = PathsOf(arguments, bundle);
+        if (ShimLaunch.IsServed(paths.Socket))
+        {
+            await AskAsync(paths.Socket, arguments.Id).ConfigureAwait(false);
+        }
+        else
+        {
+            await PodMachine.CleanUpAsync(paths.Folder).ConfigureAwait(false);
+            File.Delete(paths.Socket);
+            File.Delete(paths.StreamSocket);
+        }
+
+        output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());
+    }
+
+    // As `start` wrote it; else as it would have found it.
+    private static ShimPaths PathsOf(ShimArguments arguments, string bundle)
+    {
+        if (arguments.Socket.Length > 0)
+        {
+            return ShimPaths.OfSocket(arguments.Socket);
+        }
+
+        string address = Path.Combine(bundle, "address");
+        if (File.Exists(address) && File.ReadAllText(address).Trim() is { Length: > 0 } text)
+        {
+            return ShimPaths.OfSocket(text);
+        }
+
+        string podId = arguments.Id;
+        try
+        {
+            podId = PodIdentity.Of(ContainerCreation.ReadSpec(bundle), arguments.Id).PodId;
+        }
+        catch (TtrpcException)
+        {
+            // The bundle is gone, or half of it: a pod of its own has the container's id.
+        }
+
+        return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId);
+    }
+
+    private static async Task AskAsync(string socket, string id)
+    {
+        using var limit = new CancellationTokenSource(s_kill);
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(socket, limit.Token).ConfigureAwait(false);
+            await TryAsync(() => shim.KillAsync(id, Signals.SIGKILL, all: true, cancellation: limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => shim.WaitAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => shim.DeleteAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => shim.ShutdownAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or TtrpcException or OperationCanceledException)
+        {
+            throw new HearthException($"The shim at {socket} lives, and does not remove \"{id}\": {e.Message}", e);
+        }
+    }
+
+    // There may be no such container, or it has ended, or never ran.
+    private static async Task TryAsync(Func<Task> call)
+    {
+        try
+        {
+            await call().ConfigureAwait(false);
+        }
+        catch (TtrpcException e) when (e.Code is StatusCode.NotFound or StatusCode.FailedPrecondition)
+        {
+            // As it should be.
+        }
+    }
+}

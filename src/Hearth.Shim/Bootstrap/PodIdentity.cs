@@ -1,0 +1,53 @@
+using Hearth.Linux;
+using Hearth.Oci.Runtime;
+
+namespace Hearth.Shim.Bootstrap;
+
+/// <summary>What a bundle is to its pod.</summary>
+public enum BundleKind
+{
+    /// <summary>A pod of its own: machine and container in one.</summary>
+    Alone,
+
+    /// <summary>The pod itself: a machine in which nothing runs yet.</summary>
+    Sandbox,
+
+    /// <summary>A container in a pod that is there.</summary>
+    Member,
+}
+
+/// <summary>Which pod a bundle belongs to, by its annotations.</summary>
+/// <param name="Kind">What it is there.</param>
+/// <param name="PodId">The pod's id.</param>
+public sealed record PodIdentity(BundleKind Kind, string PodId)
+{
+    // containerd's, and CRI-O's.
+    private static readonly (string Kind, string Pod)[] s_annotations =
+    [
+        ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"),
+        ("io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"),
+    ];
+
+    /// <exception cref="HearthException">The annotations contradict themselves.</exception>
+    public static PodIdentity Of(RuntimeSpec spec, string containerId)
+    {
+        foreach ((string kindName, string podName) in s_annotations)
+        {
+            if (spec.Annotations?.GetValueOrDefault(kindName) is not { } kind)
+            {
+                continue;
+            }
+
+            string pod = spec.Annotations.GetValueOrDefault(podName) ?? "";
+            return kind switch
+            {
+                "sandbox" => new PodIdentity(BundleKind.Sandbox, pod.Length == 0 ? containerId : pod),
+                "container" when pod.Length > 0 => new PodIdentity(BundleKind.Member, pod),
+                "container" => throw new HearthException($"The container \"{containerId}\" is in a pod that it does not name: the annotation {podName} is missing."),
+                _ => throw new HearthException($"The annotation {kindName} is \"{kind}\": it is \"sandbox\" or \"container\"."),
+            };
+        }
+
+        return new PodIdentity(BundleKind.Alone, containerId);
+    }
+}

@@ -1,0 +1,117 @@
+using System.Globalization;
+using Google.Protobuf;
+using Hearth.Configuration;
+using Hearth.Linux;
+using Hearth.Oci.Runtime;
+using Hearth.Shim.Pods;
+using Hearth.Shim.Protocol;
+using Hearth.Shim.Protocol.Bootstrap;
+using Hearth.Ttrpc;
+
+namespace Hearth.Shim.Bootstrap;
+
+/// <summary><c>start</c>: finds the pod's shim or starts it, and says where it listens.</summary>
+public static class StartCommand
+{
+    private const int NewestVersion = 3;
+    private const int OldestVersion = 2;
+
+    private static readonly TimeSpan s_lock = TimeSpan.FromSeconds(60);
+
+    /// <param name="arguments">As the manager gave them.</param>
+    /// <param name="input">As it sent it.</param>
+    /// <param name="output">Where the answer goes.</param>
+    /// <exception cref="HearthException">There is no shim, and none can be started.</exception>
+    public static void Run(ShimArguments arguments, StandardInput input, Stream output)
+    {
+        arguments = Complete(arguments, input.Parameters);
+        if (arguments.Id.Length == 0 || arguments.Namespace.Length == 0)
+        {
+            throw new HearthException("A shim is started with -namespace and -id.");
+        }
+
+        string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
+        PodIdentity identity = PodIdentity.Of(ReadSpec(bundle), arguments.Id);
+        HearthConfig config = ShimConfig.Read(input.ConfigPath);
+        ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId);
+        Directory.CreateDirectory(paths.SocketFolder);
+        using (LockFolder(paths.SocketFolder))
+        {
+            if (!ShimLaunch.IsServed(paths.Socket))
+            {
+                if (identity.Kind == BundleKind.Member)
+                {
+                    throw new HearthException($"The container \"{arguments.Id}\" is in the pod \"{identity.PodId}\", which has no shim (any more) at {paths.Socket}.");
+                }
+
+                ShimLaunch.Run(new ShimLaunch
+                {
+                    Namespace = arguments.Namespace,
+                    PodId = identity.PodId,
+                    Bundle = bundle,
+                    Paths = paths,
+                    Debug = arguments.Debug,
+                    EventsAddress = EventsAddress(input.Parameters),
+                    ConfigPath = input.ConfigPath,
+                });
+            }
+        }
+
+        // containerd before 2.0 looks there for the shims it had.
+        File.WriteAllText(Path.Combine(bundle, "address"), paths.Address);
+        output.Write(Answer(paths.Address, input.Parameters is not null));
+    }
+
+    /// <summary>The answer in the form that the manager reads.</summary>
+    internal static byte[] Answer(string address, bool asMessage)
+    {
+        // What does not say which versions it knows is older than JSON here.
+        bool said = int.TryParse(Environment.GetEnvironmentVariable("MAX_SHIM_VERSION"), CultureInfo.InvariantCulture, out int most);
+        int version = said ? Math.Clamp(most, OldestVersion, NewestVersion) : asMessage ? NewestVersion : OldestVersion;
+        return asMessage
+            ? new BootstrapResult { Version = version, Address = address, Protocol = "ttrpc" }.ToByteArray()
+            : System.Text.Encoding.UTF8.GetBytes(new ShimAddress(version, address).Print(asJson: said));
+    }
+
+    private static ShimArguments Complete(ShimArguments arguments, BootstrapParams? parameters) => parameters is null
+        ? arguments
+        : arguments with
+        {
+            Id = arguments.Id.Length > 0 ? arguments.Id : parameters.InstanceId,
+            Namespace = parameters.Namespace.Length > 0 ? parameters.Namespace : arguments.Namespace,
+            Debug = arguments.Debug || parameters.LogLevel < 0,
+        };
+
+    private static string EventsAddress(BootstrapParams? parameters) => parameters?.ContainerdTtrpcAddress is { Length: > 0 } address
+        ? address
+        : Environment.GetEnvironmentVariable("TTRPC_ADDRESS") ?? "";
+
+    private static RuntimeSpec ReadSpec(string bundle)
+    {
+        try
+        {
+            return ContainerCreation.ReadSpec(bundle);
+        }
+        catch (TtrpcException e)
+        {
+            throw new HearthException(e.Message, e);
+        }
+    }
+
+    // Two starts for one pod at a time would each take the other's socket for one that was left.
+    private static FileStream LockFolder(string folder)
+    {
+        DateTime deadline = DateTime.UtcNow + s_lock;
+        while (true)
+        {
+            try
+            {
+                return new FileStream(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (DateTime.UtcNow < deadline)
+            {
+                Thread.Sleep(5);
+            }
+        }
+    }
+}

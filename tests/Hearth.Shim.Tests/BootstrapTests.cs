@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using System.Text;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Hearth.Linux;
+using Hearth.Oci.Runtime;
+using Hearth.Shim.Bootstrap;
+using Hearth.Shim.Protocol;
+using Hearth.Shim.Protocol.Bootstrap;
+using Hearth.Shim.Protocol.Tasks;
+
+namespace Hearth.Shim.Tests;
+
+/// <summary>How managers start and end shims: the published program.</summary>
+public sealed class BootstrapTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("hearth-boot-").FullName;
+
+    public BootstrapTests()
+    {
+        Assert.SkipWhen(ShimUnderTest.ReasonToSkip is not null, ShimUnderTest.ReasonToSkip ?? "");
+        File.WriteAllText(Path.Combine(_folder, "hearth.toml"), $"[daemon]\nstate = \"{_folder}/state\"\n[microvm]\nkernel = \"/nowhere\"\n");
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_shim_is_found_again_by_its_pod_and_ends_when_it_is_told()
+    {
+        string sandbox = Bundle("p", ShimUnderTest.Sandbox("p"));
+        string member = Bundle("c", ShimUnderTest.Member("p", "true"));
+        (int status, byte[] printed, string errors) = Run(member, ["-namespace", "ns", "-id", "c", "start"]);
+        Assert.Equal((1, 0), (status, printed.Length));
+        Assert.Contains("has no shim", errors);
+
+        string address = Text(Run(sandbox, ["-namespace", "ns", "-id", "p", "-address", "/x", "-publish-binary", "/y", "start"]));
+
+        Assert.StartsWith($"unix://{_folder}/state/shims/", address);
+        Assert.Equal(address, File.ReadAllText(Path.Combine(sandbox, "address")));
+        Assert.Equal(address, Text(Run(member, ["--namespace=ns", "-id=c", "-debug", "start"])));
+        Assert.Equal(address, Text(Run(sandbox, ["-namespace", "ns", "-id", "p", "start"])));
+        string path = address["unix://".Length..];
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path) & ~UnixFileMode.UserExecute);
+        await using ShimClient shim = await ShimClient.ConnectAsync(address);
+        int pid = (int)(await shim.ConnectTaskAsync("p")).ShimPid;
+        Assert.NotEqual(Link("self", "mnt"), Link($"{pid}", "mnt"));
+        Assert.Equal(Link("self", "net"), Link($"{pid}", "net"));
+        string[] stat = File.ReadAllText($"/proc/{pid}/stat").Split(' ');
+        Assert.Equal($"{pid}", stat[5]);
+
+        await shim.ShutdownAsync("p");
+
+        await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+        await ShimUnderTest.EventuallyAsync(() => !File.Exists(path) && !File.Exists(path + ".stream"), "the sockets stay");
+        await ShimUnderTest.EventuallyAsync(() => !Directory.Exists($"/proc/{pid}"), "the process stays");
+    }
+
+    [Fact]
+    public async Task What_a_killed_shim_left_is_taken_away_and_a_new_one_can_start()
+    {
+        string bundle = Bundle("c", ShimUnderTest.Specification("true"));
+        string address = Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"]));
+        string path = address["unix://".Length..];
+        await using (ShimClient shim = await ShimClient.ConnectAsync(address))
+        {
+            int pid = (int)(await shim.ConnectTaskAsync("c")).ShimPid;
+            using Process killed = Process.GetProcessById(pid);
+            killed.Kill();
+            await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+        }
+
+        Assert.True(File.Exists(path));
+        Assert.Equal(address, Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"])));
+        (int status, byte[] printed, _) = Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]);
+        Assert.Equal(0, status);
+        Assert.Equal(137u, DeleteResponse.Parser.ParseFrom(printed).ExitStatus);
+        await ShimUnderTest.EventuallyAsync(() => !File.Exists(path), "the socket stays");
+        Assert.Equal(0, Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]).Status);
+    }
+
+    [Fact]
+    public async Task Each_manager_is_answered_in_its_own_form()
+    {
+        string bundle = Bundle("c", ShimUnderTest.Specification("true"));
+        ShimAddress old = ShimAddress.Parse(Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"])));
+        string json = Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"], variables: [("MAX_SHIM_VERSION", "2")]));
+        Assert.Equal($$"""{"version":2,"address":"{{old.Address}}","protocol":"ttrpc"}""", json);
+        Assert.Equal(old, ShimAddress.Parse(json));
+        Assert.Equal(3, ShimAddress.Parse(Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"], variables: [("MAX_SHIM_VERSION", "9")]))).Version);
+        var parameters = new BootstrapParams { InstanceId = "c", Namespace = "ns", ContainerdVersion = "2.3.0", ContainerdTtrpcAddress = "/nowhere" };
+        BootstrapResult result = BootstrapResult.Parser.ParseFrom(Run(bundle, ["start"], parameters.ToByteArray()).Output);
+        Assert.Equal((3, old.Address, "ttrpc"), (result.Version, result.Address, result.Protocol));
+        var options = new Any { TypeUrl = "runtimeoptions.v1.Options", Value = new Options { ConfigPath = "/nowhere" }.ToByteString() };
+        Assert.Equal(old.Address, Text(Run(bundle, ["-namespace", "ns", "-id", "c", "start"], options.ToByteArray())));
+        RuntimeInfo info = RuntimeInfo.Parser.ParseFrom(Run(bundle, ["-info"], options.ToByteArray()).Output);
+        Assert.Equal(("io.containerd.hearth.v2", options), (info.Name, info.Options));
+        Assert.Contains(info.Version.Version, Text(Run(bundle, ["-v"])));
+        await using ShimClient shim = await ShimClient.ConnectAsync(old.Address);
+        await shim.ShutdownAsync("c");
+        await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+    }
+
+    [Fact]
+    public void What_is_wrong_is_said_in_a_line()
+    {
+        string bundle = Bundle("c", ShimUnderTest.Specification("true"));
+        foreach (string[] arguments in (string[][])[["-namespace"], ["-wrong", "x"], ["stop"], ["-namespace", "ns", "start"], [], ["-namespace", "ns", "-id", "c", "-bundle", "/nowhere", "start"]])
+        {
+            (int status, byte[] output, string errors) = Run(bundle, arguments);
+            Assert.Equal((1, 0), (status, output.Length));
+            Assert.Matches("^hearth-shim: [^\n]+\n$", errors);
+        }
+    }
+
+    [Fact]
+    public void Standard_input_is_read_for_what_it_is()
+    {
+        Assert.Equal(new StandardInput(null, null), StandardInput.Parse([]));
+        Assert.Equal(new StandardInput(null, null), StandardInput.Parse([0xff, 0xff]));
+        Assert.Equal("/c", StandardInput.Parse(new Any { TypeUrl = "x/runtimeoptions.v1.Options", Value = new Options { ConfigPath = "/c" }.ToByteString() }.ToByteArray()).ConfigPath);
+        Assert.Equal("", StandardInput.Parse(new Any { TypeUrl = "containerd.runc.v1.Options", Value = ByteString.CopyFrom(0xff) }.ToByteArray()).ConfigPath);
+    }
+
+    private static string Text((int Status, byte[] Output, string Errors) run)
+    {
+        Assert.Equal("", run.Errors);
+        Assert.Equal(0, run.Status);
+        return Encoding.UTF8.GetString(run.Output);
+    }
+
+    private static string Link(string process, string kind) => File.ResolveLinkTarget($"/proc/{process}/ns/{kind}", returnFinalTarget: false)!.Name;
+
+    private string Bundle(string id, RuntimeSpec spec)
+    {
+        string bundle = Path.Combine(_folder, "bundle-" + id);
+        Directory.CreateDirectory(bundle);
+        File.WriteAllBytes(Path.Combine(bundle, "config.json"), spec.ToJson());
+        return bundle;
+    }
+
+    private (int Status, byte[] Output, string Errors) Run(string bundle, string[] arguments, byte[]? input = null, params (string Name, string Value)[] variables)
+    {
+        var start = new ProcessStartInfo(TestMachine.Published("hearth-shim"), arguments)
+        {
+            WorkingDirectory = bundle,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["HEARTH_CONFIG"] = Path.Combine(_folder, "hearth.toml");
+        start.Environment.Remove("MAX_SHIM_VERSION");
+        foreach ((string name, string value) in variables)
+        {
+            start.Environment[name] = value;
+        }
+
+        using Process process = Process.Start(start)!;
+        process.StandardInput.BaseStream.Write(input ?? []);
+        process.StandardInput.Close();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        var output = new MemoryStream();
+        process.StandardOutput.BaseStream.CopyTo(output);
+        Assert.True(process.WaitForExit(ShimUnderTest.Deadline), "it does not end");
+        return (process.ExitCode, output.ToArray(), errors.GetAwaiter().GetResult());
+    }
+}
