@@ -35,8 +35,7 @@ public static class DeleteCommand
         else
         {
             await PodMachine.CleanUpAsync(paths.Folder).ConfigureAwait(false);
-            File.Delete(paths.Socket);
-            File.Delete(paths.StreamSocket);
+            paths.Remove();
         }
 
         output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Hearth.Configuration;
+using Hearth.Linux;
 
 namespace Hearth.Shim.Bootstrap;
 
@@ -37,5 +38,42 @@ public sealed record ShimPaths(string Socket, string Folder)
         return new ShimPaths(
             path,
             Path.GetFileName(parent) == Sockets ? $"{Path.GetDirectoryName(parent)}/pods/{Path.GetFileNameWithoutExtension(path)}" : path + ".pod");
+    }
+
+    /// <summary>Keeps other shims from starting, and from taking away what this one has just made.</summary>
+    public FileDescriptor Lock()
+    {
+        string state = Path.GetDirectoryName(SocketFolder)!;
+        Directory.CreateDirectory(state);
+        return FolderLock.Take(state);
+    }
+
+    /// <summary>Takes away the sockets, unless another shim has them by now, and the folders that no other pod uses.</summary>
+    public void Remove()
+    {
+        using FileDescriptor locked = Lock();
+        if (!ShimLaunch.IsServed(Socket))
+        {
+            File.Delete(Socket);
+            File.Delete(StreamSocket);
+        }
+
+        if (Path.GetFileName(SocketFolder) == Sockets)
+        {
+            RemoveIfEmpty(SocketFolder);
+            RemoveIfEmpty(Path.GetDirectoryName(Folder)!);
+        }
+    }
+
+    private static void RemoveIfEmpty(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder);
+        }
+        catch (IOException)
+        {
+            // Others are in it, or it is not there.
+        }
     }
 }

@@ -52,10 +52,11 @@ public static class ShimProcess
             Task running = server.RunAsync();
             TellReady();
             await running.ConfigureAwait(false);
+            // Before the rest: who starts the pod anew must not be sent to a shim that is on its way out.
+            paths.Remove();
         }
 
-        File.Delete(paths.Socket);
-        File.Delete(paths.StreamSocket);
+        paths.Remove();
     }
 
     private static void Stop(PosixSignalContext context, ShimServer server)

@@ -16,8 +16,6 @@ public static class StartCommand
     private const int NewestVersion = 3;
     private const int OldestVersion = 2;
 
-    private static readonly TimeSpan s_lock = TimeSpan.FromSeconds(60);
-
     /// <param name="arguments">As the manager gave them.</param>
     /// <param name="input">As it sent it.</param>
     /// <param name="output">Where the answer goes.</param>
@@ -34,9 +32,10 @@ public static class StartCommand
         PodIdentity identity = PodIdentity.Of(ReadSpec(bundle), arguments.Id);
         HearthConfig config = ShimConfig.Read(input.ConfigPath);
         ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId);
-        Directory.CreateDirectory(paths.SocketFolder);
-        using (LockFolder(paths.SocketFolder))
+        // Two starts for one pod at a time would each take the other's socket for one that was left.
+        using (paths.Lock())
         {
+            Directory.CreateDirectory(paths.SocketFolder);
             if (!ShimLaunch.IsServed(paths.Socket))
             {
                 if (identity.Kind == BundleKind.Member)
@@ -95,23 +94,6 @@ public static class StartCommand
         catch (TtrpcException e)
         {
             throw new HearthException(e.Message, e);
-        }
-    }
-
-    // Two starts for one pod at a time would each take the other's socket for one that was left.
-    private static FileStream LockFolder(string folder)
-    {
-        DateTime deadline = DateTime.UtcNow + s_lock;
-        while (true)
-        {
-            try
-            {
-                return new FileStream(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (DateTime.UtcNow < deadline)
-            {
-                Thread.Sleep(5);
-            }
         }
     }
 }

@@ -35,6 +35,8 @@ public sealed class ShimServer : IAsyncDisposable
         _ = AcceptAsync(_streams, stream => streams.ServeAsync(stream, _stopping.Token));
         _ = WatchUseAsync();
         await _end.Task.ConfigureAwait(false);
+        _tasks.Dispose();
+        _streams.Dispose();
     }
 
     /// <summary>Makes <see cref="RunAsync"/> return, soon.</summary>
@@ -62,7 +64,7 @@ public sealed class ShimServer : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
         {
-            if (!_stopping.IsCancellationRequested)
+            if (!_end.Task.IsCompleted)
             {
                 // Without its sockets it is of no use to anybody.
                 _pod.Log.Error($"The shim can no longer accept connections: {e.Message}");
