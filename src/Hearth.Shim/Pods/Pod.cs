@@ -157,8 +157,9 @@ internal sealed class Pod : IAsyncDisposable
             {
                 await machine.DisposeAsync().ConfigureAwait(false);
             }
-            catch (Exception e) when (e is HearthException or IOException)
+            catch (Exception e)
             {
+                // Whatever it was: its containers have ended, and that must be told.
                 Log.Error($"The machine of pod \"{Options.PodId}\" was not cleaned up wholly: {e.Message}");
             }
 
