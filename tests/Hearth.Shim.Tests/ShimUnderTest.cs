@@ -29,7 +29,7 @@ public sealed class ShimUnderTest : IAsyncDisposable
     {
         Folder = folder;
         MakeImage();
-        Manager = new EventManager(Path.Combine(folder, "manager"));
+        Manager = new EventReceiver(Path.Combine(folder, "manager"));
         _server = new ShimServer(
             new PodOptions
             {
@@ -53,7 +53,7 @@ public sealed class ShimUnderTest : IAsyncDisposable
 
     public string Folder { get; }
 
-    public EventManager Manager { get; }
+    public EventReceiver Manager { get; }
 
     public ShimClient Client { get; private set; } = null!;
 

@@ -8,14 +8,14 @@ using Hearth.Ttrpc;
 namespace Hearth.Shim.Tests;
 
 /// <summary>A manager's service for events on a socket; it can go away and come back.</summary>
-public sealed class EventManager : IAsyncDisposable
+public sealed class EventReceiver : IAsyncDisposable
 {
     private readonly string _path;
     private readonly ConcurrentQueue<Envelope> _events = new();
     private CancellationTokenSource _stop = new();
     private Socket? _listener;
 
-    public EventManager(string path)
+    public EventReceiver(string path)
     {
         _path = path;
         Start();
