@@ -373,7 +373,7 @@ public sealed class PodRuntimeTests : IAsyncLifetime
                     WorldContainer? there = pod.Containers.GetValueOrDefault(container.Id);
                     Assert.True(
                         container.Phase is ContainerPhase.Exited
-                        || (container.Phase == ContainerPhase.Created && there is not null)
+                        || (container.Phase == ContainerPhase.Created && there is { Started: false })
                         || (container.Phase == ContainerPhase.Running && there is { Started: true, ExitCode: null }),
                         $"step {step}: {container.Phase} is not so");
                 });

@@ -231,8 +231,18 @@ internal sealed class WorldHandler(World world) : IPodHandler
             {
                 launch.OnEvent(new HandlerEvent.ContainerStopped(container.Id, 255, DateTimeOffset.UtcNow, false, "gone"));
             }
-            else if (there.ExitCode is { } code)
+            else
             {
+                if (there.Started)
+                {
+                    launch.OnEvent(new HandlerEvent.ContainerStarted(container.Id, DateTimeOffset.UtcNow));
+                }
+
+                if (there.ExitCode is not { } code)
+                {
+                    continue;
+                }
+
                 launch.OnEvent(new HandlerEvent.ContainerStopped(container.Id, code, DateTimeOffset.UtcNow, false));
             }
         }

@@ -77,6 +77,9 @@ public abstract record HandlerEvent
     {
     }
 
+    /// <summary>A container that is on record as created has been started: found so by AdoptAsync, after a start that nobody could write down.</summary>
+    public sealed record ContainerStarted(string ContainerId, DateTimeOffset At) : HandlerEvent;
+
     /// <summary>A container's first process has ended. May come more than once; the first counts.</summary>
     public sealed record ContainerStopped(string ContainerId, int ExitCode, DateTimeOffset At, bool OutOfMemory, string Message = "") : HandlerEvent;
 
@@ -146,8 +149,8 @@ public sealed record ContainerLaunch
     public required string Folder { get; init; }
 
     /// <summary>
-    /// Complete, but for what is the handler's: namespaces (<see cref="ContainerConfig.Security"/> says which), cgroupsPath, root.path,
-    /// annotations, devices of the host. Bind mounts' sources are paths of the host.
+    /// Complete, but for what is the handler's, which writes it as <c>config.json</c> into <see cref="Folder"/>: namespaces (<see cref="ContainerConfig.Security"/> says which), cgroupsPath, root.path,
+    /// annotations, devices of the host. Bind mounts' sources are paths of the host; /dev/shm's is <c>shm</c> in the pod's folder.
     /// </summary>
     public required RuntimeSpec Spec { get; init; }
 

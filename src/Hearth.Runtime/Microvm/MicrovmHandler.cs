@@ -181,6 +181,14 @@ internal sealed class MicrovmHandler : IPodHandler
                 launch.OnEvent(new HandlerEvent.ContainerStopped(container.Id, 255, DateTimeOffset.UtcNow, false, "Its machine does not have it any more."));
             }
 
+            foreach (Pods.Container container in containers.Where(static container => container.Phase == ContainerPhase.Created))
+            {
+                if (known.TryGetValue(container.Id, out ContainerState? state) && state.StartedAt is { } started)
+                {
+                    launch.OnEvent(new HandlerEvent.ContainerStarted(container.Id, started.ToDateTimeOffset()));
+                }
+            }
+
             HashSet<string> recorded = [.. containers.Select(static container => container.Id)];
             foreach (string stranger in known.Keys.Where(one => one != id && !recorded.Contains(one)))
             {

@@ -16,7 +16,7 @@ internal sealed class ShimPod : IRunningPod
 {
     private const int NotFoundExitCode = 127;
     private const int CannotRunExitCode = 126;
-    private static readonly TimeSpan s_endTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_endTime = TimeSpan.FromSeconds(60);
 
     private readonly string _id;
     private readonly PodLaunch _launch;
@@ -176,28 +176,25 @@ internal sealed class ShimPod : IRunningPod
     public async Task StopAsync(CancellationToken cancellation)
     {
         _letGo = true;
+        bool ended = false;
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             limit.CancelAfter(s_endTime);
             await _client.KillAsync(_id, Specs.Signals.Kill, all: true, "", limit.Token).ConfigureAwait(false);
+            // With it the machine has ended, and has given everything back.
             await _client.DeleteAsync(_id, "", limit.Token).ConfigureAwait(false);
+            ended = true;
             await _client.ShutdownAsync(_id, now: true, limit.Token).ConfigureAwait(false);
             await _client.Closed.WaitAsync(limit.Token).ConfigureAwait(false);
         }
-        catch (TtrpcException e) when (e.Code is StatusCode.Unavailable)
+        catch (TtrpcException e) when (ended && e.Code is StatusCode.Unavailable)
         {
             // The shim's end is what was asked for.
         }
         catch (Exception e) when (e is TtrpcException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
             _log($"The shim of pod {_id} does not stop as asked, and is deleted: {e.Message}");
-            await _shim.DeleteAsync(_id, _launch.Folder, cancellation).ConfigureAwait(false);
-            return;
-        }
-
-        if (!_client.Closed.IsCompleted || File.Exists(_client.Address))
-        {
             await _shim.DeleteAsync(_id, _launch.Folder, cancellation).ConfigureAwait(false);
         }
     }

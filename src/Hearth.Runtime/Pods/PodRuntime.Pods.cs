@@ -280,6 +280,13 @@ public sealed partial class PodRuntime
             case HandlerEvent.ContainerStopped stopped when _containers.Find(stopped.ContainerId) is { } container:
                 EndContainer(container, stopped);
                 break;
+            case HandlerEvent.ContainerStarted started when _containers.Find(started.ContainerId) is { } container:
+                if (Update(container, record => record.Phase != ContainerPhase.Created ? null : record with { Phase = ContainerPhase.Running, StartedAt = started.At }, fact: true))
+                {
+                    Publish(ChangeKind.Started, pod, container.Record);
+                }
+
+                break;
             case HandlerEvent.MemoryKill kill when _containers.Find(kill.ContainerId) is { } container:
                 lock (container.Sync)
                 {

@@ -141,7 +141,7 @@ public sealed partial class PodRuntime : IAsyncDisposable
             NetworkReady = network is null,
             NetworkReason = network is null ? "" : "NetworkPluginNotReady",
             NetworkMessage = network ?? "",
-            Handlers = handlers,
+            Handlers = main is null ? handlers : [main with { Name = "" }, .. handlers],
         };
     }
 
