@@ -368,4 +368,29 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
 
         return string.Join('\n', lines);
     }
+
+    [Fact]
+    public async Task What_a_container_changes_of_a_direct_root_is_changed_there()
+    {
+        string written = Path.Combine(Agent.Image, "tmp", "direct");
+        Ended ended = await Agent.RunAsync(
+            AgentUnderTest.Specification("echo direct > /tmp/direct; cat /tmp/direct"), static request => request.Rootfs.Direct = true);
+        Assert.Equal("direct\n", ended.Output);
+        Assert.Equal("direct\n", File.ReadAllText(written));
+        File.Delete(written);
+    }
+
+    [Fact]
+    public async Task A_scratch_directory_is_the_containers_own_and_goes_with_it()
+    {
+        const string scratch = "/run/hearth/scratch/one";
+        string id = await Agent.StartAsync(AgentUnderTest.Specification("echo changed > /changed; while :; do sleep 1000; done"), static request => request.Rootfs.ScratchDirectory = scratch);
+        await AgentUnderTest.EventuallyAsync(async () => (await Agent.ExecAsync(id, "cat /changed")).Output == "changed\n", "the file was not written");
+        Assert.False(File.Exists(Path.Combine(Agent.Image, "changed")));
+        await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+        // Of the same name, and nothing of the other's in it.
+        Ended ended = await Agent.RunAsync(AgentUnderTest.Specification("ls /changed 2>/dev/null || echo none"), static request => request.Rootfs.ScratchDirectory = scratch);
+        Assert.Equal("none\n", ended.Output);
+        await Assert.ThrowsAsync<TtrpcException>(() => Agent.RunAsync(AgentUnderTest.Specification("true"), static request => request.Rootfs.ScratchDirectory = "/etc"));
+    }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Hearth.Linux.Native;
@@ -17,10 +16,6 @@ public sealed unsafe partial class RouteSocket : IDisposable
 
     /// <summary>The index of a link; 0 if there is none of that name.</summary>
     public static int IndexOf(string name) => (int)NetIf.if_nametoindex(name);
-
-    /// <summary>The links of this namespace: name and hardware address (empty if it has none). Not by /sys, which may be another namespace's.</summary>
-    public static IEnumerable<(string Name, byte[] HardwareAddress)> Links() =>
-        NetworkInterface.GetAllNetworkInterfaces().Select(static link => (link.Name, link.GetPhysicalAddress().GetAddressBytes()));
 
     /// <summary>Renames a link, which must be down.</summary>
     public void Rename(int link, string name) => Send(

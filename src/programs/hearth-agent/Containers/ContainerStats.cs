@@ -8,7 +8,7 @@ internal static class ContainerStats
 {
     private const ulong BlockBytes = 512;
 
-    public static StatsResponse Take(Cgroup cgroup, string writableLayer)
+    public static StatsResponse Take(Cgroup cgroup, string? writableLayer)
     {
         Dictionary<string, ulong> cpu = cgroup.ReadNumbers("cpu.stat");
         Dictionary<string, ulong> memory = cgroup.ReadNumbers("memory.stat");
@@ -37,7 +37,7 @@ internal static class ContainerStats
                 OomKills = cgroup.ReadNumbers("memory.events").GetValueOrDefault("oom_kill"),
             },
             Pids = new PidsStats { Current = cgroup.ReadNumber("pids.current"), Limit = cgroup.ReadNumber("pids.max") },
-            WritableLayer = Measure(writableLayer),
+            WritableLayer = writableLayer is null ? new FilesystemStats() : Measure(writableLayer),
         };
     }
 

@@ -84,21 +84,20 @@ internal static class GuestNetwork
     private static int Find(string hardwareAddress, string name, RouteSocket routes)
     {
         byte[] wanted = ParseHardware(hardwareAddress);
-        foreach ((string found, byte[] address) in RouteSocket.Links())
+        foreach (LinkRecord link in routes.ListLinks())
         {
-            if (!address.AsSpan().SequenceEqual(wanted))
+            if (!link.HardwareAddress.AsSpan().SequenceEqual(wanted))
             {
                 continue;
             }
 
-            int index = RouteSocket.IndexOf(found);
-            if (name.Length > 0 && name != found)
+            if (name.Length > 0 && name != link.Name)
             {
-                routes.SetUp(index, up: false);
-                routes.Rename(index, name);
+                routes.SetUp(link.Index, up: false);
+                routes.Rename(link.Index, name);
             }
 
-            return index;
+            return link.Index;
         }
 
         throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface with the address {hardwareAddress}.");

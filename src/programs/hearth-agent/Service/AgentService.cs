@@ -157,8 +157,15 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
             : throw new TtrpcException(StatusCode.InvalidArgument, $"\"{path}\" is not under {paths.Run}/, or is a container's own.");
     }
 
-    private CreateContainerResponse CreateContainer(CreateContainerRequest request) =>
-        new() { Pid = (uint)containers.Create(request).Init.Pid };
+    private CreateContainerResponse CreateContainer(CreateContainerRequest request)
+    {
+        if (request.Rootfs?.ScratchDirectory is { Length: > 0 } scratch)
+        {
+            request.Rootfs.ScratchDirectory = OwnPath(scratch);
+        }
+
+        return new CreateContainerResponse { Pid = (uint)containers.Create(request).Init.Pid };
+    }
 
     private void UpdateResources(UpdateResourcesRequest request)
     {
