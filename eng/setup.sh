@@ -25,4 +25,12 @@ setup_stock_kernel() {
   out/bin/hearth kernel import linux-image-cloud-amd64 -o "$HEARTH_CACHE/guest/stock" >&2
 }
 
+# Sets HEARTH_AGENT_INITRD: out/bin/hearth-agent as the initrd of pods, uncompressed, which boots faster.
+setup_agent_initrd() {
+  HEARTH_AGENT_INITRD="$PWD/out/agent.initrd"
+  export HEARTH_AGENT_INITRD
+  [ "$HEARTH_AGENT_INITRD" -nt out/bin/hearth-agent ] ||
+    out/bin/hearth initrd build --init out/bin/hearth-agent --uncompressed -o "$HEARTH_AGENT_INITRD" >&2
+}
+
 setup_lab() { lab/build.sh >/dev/null; }

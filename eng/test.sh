@@ -74,7 +74,7 @@ in_lab() {
   lab/run --mem 6144 --timeout 1500 --share "$dotnet_root:$dotnet_root" -- \
     env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
     HEARTH_GUEST_KERNEL="${HEARTH_GUEST_KERNEL:-}" HEARTH_GUEST_ROOTFS="${HEARTH_GUEST_ROOTFS:-}" \
-    HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
+    HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
     "$(program "$name")" -noColor "$@"
 }
 
@@ -101,6 +101,7 @@ done
 
 if [ -n "$lab" ]; then
   setup_guest
+  setup_agent_initrd
   setup_stock_kernel
   run_tests Hearth.Lab.Tests in_lab Hearth.Lab.Tests
 fi

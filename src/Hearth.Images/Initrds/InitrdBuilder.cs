@@ -18,9 +18,12 @@ public sealed record InitrdOptions
 
     /// <summary>Adds a static busybox as <c>/bin/busybox</c>, with <c>/bin/sh</c> a link to it.</summary>
     public bool Busybox { get; init; }
+
+    /// <summary>Whether the kernel has to unpack it: smaller on the host's disk, slower to boot.</summary>
+    public bool Compressed { get; init; } = true;
 }
 
-/// <summary>Builds small initrds: an init, files, and busybox where it is wanted. Gzip-compressed.</summary>
+/// <summary>Builds small initrds: an init, files, and busybox where it is wanted.</summary>
 public sealed class InitrdBuilder
 {
     // 0755 and 0644.
@@ -45,8 +48,9 @@ public sealed class InitrdBuilder
         {
             string made = Path.Combine(work, "initrd");
             string? busybox = options.Busybox ? await BusyboxAsync(cancellation).ConfigureAwait(false) : null;
-            using (var compressed = new GZipStream(File.Create(made), CompressionLevel.Optimal))
-            using (var archive = new CpioWriter(compressed))
+            using (Stream plain = File.Create(made))
+            using (Stream content = options.Compressed ? new GZipStream(plain, CompressionLevel.Optimal) : plain)
+            using (var archive = new CpioWriter(content))
             {
                 AddFile(archive, new InitrdFile(options.Init, "init"), executable: true);
                 // Where the kernel opens init's console before there is a devtmpfs.

@@ -12,8 +12,9 @@ internal static class InitrdCommands
         var init = new Option<string>("--init") { Description = "The program or script that the kernel starts", HelpName = "FILE", Required = true };
         var files = new Option<string[]>("--file") { Description = "A further file, and where it goes (repeatable)", HelpName = "SRC:DST" };
         var busybox = new Option<bool>("--busybox") { Description = "Adds a static busybox, and /bin/sh, which is it" };
+        var uncompressed = new Option<bool>("--uncompressed") { Description = "Leaves it uncompressed: larger, and faster to boot" };
         var output = new Option<string>("--output", "-o") { Description = "Where the initrd goes", HelpName = "FILE", Required = true };
-        var build = new Command("build", "Builds a small initrd: an init, files, and busybox where it is wanted") { init, files, busybox, output };
+        var build = new Command("build", "Builds a small initrd: an init, files, and busybox where it is wanted") { init, files, busybox, uncompressed, output };
         build.SetAction(async (result, cancellation) =>
         {
             using var progress = new ConsoleProgress();
@@ -22,6 +23,7 @@ internal static class InitrdCommands
                 Init = result.GetRequiredValue(init),
                 Files = [.. (result.GetValue(files) ?? []).Select(Parse)],
                 Busybox = result.GetValue(busybox),
+                Compressed = !result.GetValue(uncompressed),
             };
             await new InitrdBuilder(ImageCache.Default(), progress).BuildAsync(options, result.GetRequiredValue(output), cancellation);
             Console.WriteLine(result.GetRequiredValue(output));
