@@ -36,14 +36,27 @@ public static class Mounts
         return SysMount.mount(source, target, type, flags, data) == 0 ? Errno.None : LinuxException.LastErrno;
     }
 
-    /// <summary>Takes a mount, and all below it, out of sight at once; it ends with its last user. Nothing mounted there is no error.</summary>
-    public static void Detach(string target)
+    /// <summary>Makes the mount at a path read-only, and leaves what else it may not do as it is. Mounts below it stay.</summary>
+    public static unsafe void SetReadOnly(string target)
     {
-        if (SysMount.umount2(target, SysMount.MNT_DETACH | SysMount.UMOUNT_NOFOLLOW) < 0
-            && LinuxException.LastErrno is not (Errno.EINVAL or Errno.ENOENT))
+        const uint kept = SysMount.MS_NOSUID | SysMount.MS_NODEV | SysMount.MS_NOEXEC;
+        using FileDescriptor mounted = FileDescriptor.Open(target, Fcntl.O_PATH);
+        statfs_t status;
+        // SAFETY: fstatfs fills one struct statfs on this stack.
+        FileDescriptor.Check(SysStatfs.fstatfs(mounted.Number, &status), $"fstatfs(\"{target}\")");
+        Mount(null, target, null, SysMount.MS_BIND | SysMount.MS_REMOUNT | SysMount.MS_RDONLY | ((uint)status.f_flags & kept));
+    }
+
+    /// <summary>Takes a mount, and all below it, out of sight at once; it ends with its last user.</summary>
+    /// <returns>False where nothing is mounted there, or nothing is there.</returns>
+    public static bool Detach(string target)
+    {
+        if (SysMount.umount2(target, SysMount.MNT_DETACH | SysMount.UMOUNT_NOFOLLOW) == 0)
         {
-            throw LinuxException.Last($"umount2(\"{target}\")");
+            return true;
         }
+
+        return LinuxException.LastErrno is Errno.EINVAL or Errno.ENOENT ? false : throw LinuxException.Last($"umount2(\"{target}\")");
     }
 
     /// <summary>

@@ -2,7 +2,7 @@ using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
 
-/// <summary>A listening stream socket at a path. Non-blocking. The file is the owner's to remove. Source: unix(7).</summary>
+/// <summary>A listening stream socket at a path. Non-blocking, unless it is for another program. The file is the owner's to remove. Source: unix(7).</summary>
 public sealed unsafe class UnixListener : FileDescriptor
 {
     private UnixListener(int fd)
@@ -12,11 +12,11 @@ public sealed unsafe class UnixListener : FileDescriptor
 
     /// <summary>Makes the socket file and listens on it.</summary>
     /// <exception cref="LinuxException">The path is taken (EADDRINUSE), too long (ENAMETOOLONG), or cannot be made.</exception>
-    public static UnixListener Bind(string path, int backlog)
+    public static UnixListener Bind(string path, int backlog, bool blocking = false)
     {
         sockaddr_un address = UnixAddress.From(path, "bind");
         var listener = new UnixListener(Check(
-            SysSocket.socket(SysSocket.AF_UNIX, SysSocket.SOCK_STREAM | SysSocket.SOCK_NONBLOCK | SysSocket.SOCK_CLOEXEC, 0),
+            SysSocket.socket(SysSocket.AF_UNIX, SysSocket.SOCK_STREAM | (blocking ? 0 : SysSocket.SOCK_NONBLOCK) | SysSocket.SOCK_CLOEXEC, 0),
             "socket(AF_UNIX)"));
         try
         {

@@ -36,7 +36,7 @@ public sealed class AgentTests
             Hostname = "pod",
             Time = new SetTimeRequest { UnixNanoseconds = 1_900_000_000_000_000_000 },
             RandomSeed = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(64)),
-            Network = new Network { Links = { new Link { Name = "lo", Addresses = { "10.9.8.7/32" } } } },
+            Network = new Hearth.Agent.Protocol.Network { Links = { new Link { Name = "lo", Addresses = { "10.9.8.7/32" } } } },
         });
 
         await agent.CreateContainerAsync(Request("main", "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; hostname; date -u +%Y; cat; exec sleep 1000"));

@@ -19,4 +19,14 @@ public struct statfs_t
     public long f_type;
     public long f_bsize;
     public long f_blocks;
+    public long f_bfree;
+    public long f_bavail;
+    public long f_files;
+    public long f_ffree;
+    public long f_fsid;
+    public long f_namelen;
+    public long f_frsize;
+
+    /// <summary><c>ST_*</c>, of which the lowest are as <c>MS_*</c>.</summary>
+    public long f_flags;
 }

@@ -5,6 +5,9 @@ namespace Hearth.Linux.Native;
 /// <summary>unistd.h, sys/uio.h and stdlib.h.</summary>
 public static unsafe partial class Unistd
 {
+    public const int SEEK_DATA = 3;
+    public const int SEEK_HOLE = 4;
+
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int close(int fd);
 

@@ -1,12 +1,61 @@
+using Hearth.Firecracker;
+using Hearth.Linux;
+using Hearth.Ttrpc;
+
 namespace Hearth.Shim.Machine;
 
 /// <summary>Starts a pod's machine.</summary>
 public static class PodMachine
 {
+    private const int ConsoleLines = 40;
+
     /// <summary>Boots it, and returns when the agent has answered and the network is set up.</summary>
-    /// <exception cref="Hearth.Linux.HearthException">It does not come up: what failed, and the end of the guest's console.</exception>
-    public static Task<IPodMachine> StartAsync(PodMachineOptions options, CancellationToken cancellation) => throw new NotSupportedException();
+    /// <exception cref="HearthException">It does not come up: what failed, and the end of the guest's console.</exception>
+    public static async Task<IPodMachine> StartAsync(PodMachineOptions options, CancellationToken cancellation)
+    {
+        // What an earlier shim of the pod left.
+        if (File.Exists($"{options.Folder}/machine.json"))
+        {
+            await CleanUpAsync(options.Folder).ConfigureAwait(false);
+        }
+
+        int seconds = options.Config.Microvm.BootTimeoutS;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(TimeSpan.FromSeconds(seconds));
+        var boot = new MachineBoot(options);
+        try
+        {
+            return await boot.RunAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            string reason = e is OperationCanceledException
+                ? $"it did not answer within {seconds} s (boot_timeout_s of [microvm] in hearth.toml)"
+                : await boot.MonitorEndAsync(e).ConfigureAwait(false) ?? e.Message;
+            string console = boot.Console(ConsoleLines);
+            await boot.DisposeAsync().ConfigureAwait(false);
+            cancellation.ThrowIfCancellationRequested();
+            if (e is OperationCanceledException or HearthException or FirecrackerException or TtrpcException or IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException)
+            {
+                throw new HearthException($"The machine of pod \"{options.PodId}\" does not come up: {reason}{console}", e);
+            }
+
+            throw;
+        }
+    }
 
     /// <summary>Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error.</summary>
-    public static Task CleanUpAsync(string folder) => throw new NotSupportedException();
+    /// <exception cref="HearthException">A process cannot be ended.</exception>
+    public static async Task CleanUpAsync(string folder)
+    {
+        if (!Directory.Exists(folder))
+        {
+            return;
+        }
+
+        string path = Path.GetFullPath(folder);
+        MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
+        await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
+        await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
+    }
 }

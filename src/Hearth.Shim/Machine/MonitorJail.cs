@@ -1,0 +1,117 @@
+using System.Globalization;
+using Hearth.Linux;
+using Hearth.Linux.Native;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>
+/// A jail for a pod's monitor: a root directory with nothing in it but what it is lent, file by file, by bind mounts that
+/// reach it while it runs; and a user of its own. Thread: any.
+/// </summary>
+internal sealed class MonitorJail : IMonitorFiles
+{
+    private const UnixFileMode OwnersOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const UnixFileMode Everyones = OwnersOnly | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+
+    private readonly string _id;
+    private readonly string _program;
+    private readonly string _base;
+    private readonly string _root;
+    private readonly FileDescriptor _descriptor;
+
+    // Guards _lent and the mounts.
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, int> _lent = new(StringComparer.Ordinal);
+    private int _last;
+
+    /// <param name="folder">The pod's.</param>
+    /// <param name="program">The monitor: a static program.</param>
+    /// <param name="id">Letters, digits and hyphens.</param>
+    /// <param name="owner">Its user's number, and its group's.</param>
+    public MonitorJail(string folder, string program, string id, uint owner)
+    {
+        _id = id;
+        _program = program;
+        Owner = owner;
+        _base = $"{folder}/{PodFolder.JailName}";
+        _root = $"{_base}/{Path.GetFileName(program)}/{id}/root";
+        Directory.CreateDirectory(_root, OwnersOnly);
+        Directory.CreateDirectory($"{_root}/f");
+        File.SetUnixFileMode($"{_root}/f", Everyones);
+        // Shared with the jail's mount namespace, which is to come, and with no other.
+        Mounts.Mount(_root, _root, null, SysMount.MS_BIND);
+        Mounts.Mount(null, _root, null, SysMount.MS_PRIVATE);
+        Mounts.Mount(null, _root, null, SysMount.MS_SHARED);
+        _descriptor = FileDescriptor.Open(_root, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+    }
+
+    public uint? Owner { get; }
+
+    public (string Here, string There) ApiSocket => Socket("api.sock");
+
+    public (string Here, string There) VsockSocket => Socket("v.sock");
+
+    /// <summary>The jailer's arguments.</summary>
+    public IReadOnlyList<string> Arguments(string? networkNamespace, IReadOnlyList<string> forProgram)
+    {
+        string owner = Owner!.Value.ToString(CultureInfo.InvariantCulture);
+        string[] network = networkNamespace is null ? [] : ["--netns", networkNamespace];
+        return ["--id", _id, "--exec-file", _program, "--uid", owner, "--gid", owner, "--chroot-base-dir", _base, .. network, "--", .. forProgram];
+    }
+
+    public string Lend(string hostPath)
+    {
+        lock (_lock)
+        {
+            if (!_lent.TryGetValue(hostPath, out int number))
+            {
+                number = ++_last;
+                string target = TargetOf(number);
+                File.WriteAllBytes(target, []);
+                Mounts.Mount(hostPath, target, null, SysMount.MS_BIND);
+                _lent[hostPath] = number;
+            }
+
+            return string.Create(CultureInfo.InvariantCulture, $"/f/{number}");
+        }
+    }
+
+    public void TakeBack(string hostPath)
+    {
+        lock (_lock)
+        {
+            if (_lent.Remove(hostPath, out int number))
+            {
+                Mounts.Detach(TargetOf(number));
+                File.Delete(TargetOf(number));
+            }
+        }
+    }
+
+    /// <summary>Takes away what a jail has left in a pod's folder.</summary>
+    public static void Remove(string folder)
+    {
+        string jails = $"{folder}/{PodFolder.JailName}";
+        if (!Directory.Exists(jails))
+        {
+            return;
+        }
+
+        foreach (string root in Directory.EnumerateDirectories(jails).SelectMany(Directory.EnumerateDirectories).Select(static jail => $"{jail}/root"))
+        {
+            // With what is lent below it, which are files: one that were still mounted could not be deleted.
+            while (Mounts.Detach(root))
+            {
+            }
+        }
+
+        Directory.Delete(jails, recursive: true);
+    }
+
+    public void Dispose() => _descriptor.Dispose();
+
+    private string TargetOf(int number) => string.Create(CultureInfo.InvariantCulture, $"{_root}/f/{number}");
+
+    // By a descriptor: the path is longer than a socket's may be.
+    private (string Here, string There) Socket(string name) => ($"/proc/{Environment.ProcessId}/fd/{_descriptor.Number}/run/{name}", $"/run/{name}");
+}

@@ -1,0 +1,86 @@
+using Hearth.Linux;
+using Hearth.Linux.Native;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>What is where in a pod's folder. Thread: any.</summary>
+internal sealed class PodFolder : IDisposable
+{
+    // unix(7): sun_path, with its zero.
+    private const int MaxSocketPath = 107;
+
+    /// <summary>The folder of the monitor's jail.</summary>
+    public const string JailName = "jail";
+
+    private readonly FileDescriptor _directory;
+
+    private PodFolder(string path)
+    {
+        Path = path;
+        _directory = FileDescriptor.Open(path, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+    }
+
+    public string Path { get; }
+
+    public string ApiSocket => Socket("api.sock");
+
+    /// <summary>The vsock device's; a guest that connects reaches this and <c>_PORT</c>.</summary>
+    public string VsockSocket => Socket("v.sock");
+
+    public string VirtiofsdSocket => Socket("fs.sock");
+
+    /// <summary>An empty file: what a drive has that has no content yet.</summary>
+    public string Empty => $"{Path}/empty";
+
+    /// <summary>What virtiofsd serves.</summary>
+    public string Shared => $"{Path}/shared";
+
+    public string Record => $"{Path}/machine.json";
+
+    /// <summary>Makes it, for its owner's eyes only.</summary>
+    public static PodFolder Create(string path)
+    {
+        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var folder = new PodFolder(System.IO.Path.GetFullPath(path));
+        Directory.CreateDirectory(folder.Shared);
+        File.WriteAllBytes(folder.Empty, []);
+        return folder;
+    }
+
+    /// <summary>Takes away what a machine has put here, and the folder if nothing else is in it.</summary>
+    public static void Delete(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            return;
+        }
+
+        string shared = $"{path}/shared";
+        if (Directory.Exists(shared))
+        {
+            // Never recursively: what is mounted here is the host's. With a mount in it this fails, and that is right.
+            Mounts.Detach(shared);
+            Directory.Delete(shared);
+        }
+
+        MonitorJail.Remove(path);
+        foreach (string name in (string[])["api.sock", "v.sock", "fs.sock", "empty", "machine.json", "machine.json.next"])
+        {
+            File.Delete($"{path}/{name}");
+        }
+
+        if (!Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            Directory.Delete(path);
+        }
+    }
+
+    public void Dispose() => _directory.Dispose();
+
+    // A pod's id has 64 characters, and a socket's path 107 at most. The monitor, which is another process, can go this way too.
+    private string Socket(string name)
+    {
+        string path = $"{Path}/{name}";
+        return System.Text.Encoding.UTF8.GetByteCount(path) <= MaxSocketPath ? path : $"/proc/{Environment.ProcessId}/fd/{_directory.Number}/{name}";
+    }
+}

@@ -1,0 +1,78 @@
+using Hearth.Configuration;
+using Hearth.Firecracker;
+using Hearth.Linux;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>
+/// The pod's monitor: its process, its API, and the paths by which it sees the host's files. The one place that knows how
+/// a monitor is started. Thread: any.
+/// </summary>
+internal sealed class PodMonitor : IAsyncDisposable
+{
+    private const int MaxIdLength = 64;
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
+
+    private readonly IMonitorFiles _files;
+
+    private PodMonitor(HostProcess process, IMonitorFiles files)
+    {
+        Process = process;
+        _files = files;
+        Client = new FirecrackerClient(files.ApiSocket.Here);
+    }
+
+    public HostProcess Process { get; }
+
+    public FirecrackerClient Client { get; }
+
+    /// <summary>Whether it can be asked for what Firecracker does not have.</summary>
+    public static bool IsFirecracker(MicrovmConfig config) => Path.GetFileName(config.Monitor) is "firecracker";
+
+    /// <summary>Whether it is started in a jail.</summary>
+    public static bool IsJailed(MicrovmConfig config) => config.Jail;
+
+    /// <summary>A pod's id as monitors take it: letters, digits and hyphens, 64 at most.</summary>
+    public static string IdOf(string podId) => string.Concat(podId.Select(static c => char.IsAsciiLetterOrDigit(c) ? c : '-').Take(MaxIdLength));
+
+    /// <summary>Starts it, in the pod's network namespace if there is one. Its API is not there yet.</summary>
+    /// <exception cref="HearthException">There is no such program, or it cannot be started.</exception>
+    public static PodMonitor Start(PodMachineOptions options, IMonitorFiles files)
+    {
+        MicrovmConfig config = options.Config.Microvm;
+        string[] arguments = ["--api-sock", files.ApiSocket.There, "--level", "Warning"];
+        HostProcess process = files is MonitorJail jail
+            ? HostProcess.Start(ProgramFinder.Find(config.Jailer, "jailer"), jail.Arguments(options.NetworkNamespace, arguments))
+            : HostProcess.Start(ProgramFinder.Find(config.Monitor, "monitor"), ["--id", IdOf(options.PodId), .. arguments], options.NetworkNamespace);
+        return new PodMonitor(process, files);
+    }
+
+    /// <summary>Waits for the API, and asks who it is.</summary>
+    /// <returns>The version of Firecracker's API.</returns>
+    public async Task<string> WaitForApiAsync(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            try
+            {
+                if (File.Exists(_files.ApiSocket.Here))
+                {
+                    return await Client.GetVersionAsync(cancellation).ConfigureAwait(false);
+                }
+            }
+            catch (FirecrackerException e) when (e.Status is null && !Process.Exited.IsCompleted)
+            {
+                // Between bind and listen.
+            }
+
+            await Task.Delay(s_pause, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Process.DisposeAsync().ConfigureAwait(false);
+        Client.Dispose();
+    }
+}

@@ -1,0 +1,239 @@
+using System.Collections.Concurrent;
+using Hearth.Agent.Protocol;
+using Hearth.Firecracker;
+using Hearth.Linux;
+using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol.Tasks;
+using Hearth.Ttrpc;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>A machine that has come up. Thread: any.</summary>
+internal sealed class RunningMachine : IPodMachine
+{
+    /// <summary>Where the guest has the disk that takes containers' changes.</summary>
+    public const string GuestScratch = "/run/hearth/scratch";
+
+    private const int ConsoleLines = 40;
+    private const int SignalBase = 128;
+
+    private static readonly TimeSpan s_panic = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_shutdown = TimeSpan.FromSeconds(5);
+
+    private readonly PodMachineOptions _options;
+    private readonly MachineParts _parts;
+    private readonly ImageDrives _drives;
+    private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _shown = new(StringComparer.Ordinal);
+    private volatile bool _stopping;
+    private int _disposed;
+
+    public RunningMachine(PodMachineOptions options, MachineParts parts, ImageDrives drives)
+    {
+        _options = options;
+        _parts = parts;
+        _drives = drives;
+        Stopped = WatchAsync();
+    }
+
+    public int MonitorPid => Monitor.Process.Pid;
+
+    public AgentClient Agent => _parts.Agent!;
+
+    public Task<string> Stopped { get; }
+
+    private PodMonitor Monitor => _parts.Monitor!;
+
+    /// <summary>A monitor's exit status in words.</summary>
+    public static string ReasonOf(int status) => status switch
+    {
+        0 => "The guest has ended the machine.",
+        > SignalBase => $"The monitor was killed by signal {status - SignalBase}.",
+        _ => $"The monitor ended with status {status}.",
+    };
+
+    public async Task<RootFilesystem> AttachRootAsync(string containerId, string bundle, RuntimeSpec spec, IReadOnlyList<Mount> rootfs, CancellationToken cancellation)
+    {
+        if (rootfs is [var only] && IsImage(only))
+        {
+            return await AttachImageAsync(containerId, only, cancellation).ConfigureAwait(false);
+        }
+
+        SharedFolder shared = _parts.Shared ?? throw new HearthException(
+            "The container's root is not a file system image, and this monitor has no virtio-fs to show the guest anything else: use hearth-vmm as monitor, or a manager that gives images.");
+        string name = rootfs.Count > 0
+            ? shared.AddMounts(rootfs)
+            : shared.AddBind(Path.GetFullPath(spec.Root?.Path is { Length: > 0 } root ? root : "rootfs", bundle), recursive: true, readOnly: false, keepsUp: false);
+        Remember(containerId, name);
+        return new RootFilesystem
+        {
+            Image = new Filesystem { Type = "bind", Source = $"{SharedFolder.GuestPath}/{name}" },
+            Direct = true,
+        };
+    }
+
+    public Task<IReadOnlyList<MountSpec>> AttachVolumesAsync(string containerId, IReadOnlyList<MountSpec> mounts, CancellationToken cancellation)
+    {
+        var result = new List<MountSpec>(mounts.Count);
+        foreach (MountSpec mount in mounts)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            result.Add(AttachVolume(containerId, mount));
+        }
+
+        return Task.FromResult<IReadOnlyList<MountSpec>>(result);
+    }
+
+    public async Task DetachAsync(string containerId)
+    {
+        try
+        {
+            await _drives.DetachAsync(containerId, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (FirecrackerException) when (_stopping || Monitor.Process.Exited.IsCompleted)
+        {
+            // The drives went with the machine.
+        }
+
+        if (_shown.TryRemove(containerId, out ConcurrentBag<string>? names) && _parts.Shared is { } shared)
+        {
+            foreach (string name in names)
+            {
+                shared.Remove(name);
+            }
+        }
+    }
+
+    public Task<Stream> ConnectPortAsync(ushort port, CancellationToken cancellation) => Agent.OpenPortAsync(port, cancellation);
+
+    public Task PauseAsync(CancellationToken cancellation) => Monitor.Client.PauseAsync(cancellation);
+
+    public async Task ResumeAsync(CancellationToken cancellation)
+    {
+        await Monitor.Client.ResumeAsync(cancellation).ConfigureAwait(false);
+        // The guest's clock has stood still.
+        await Agent.SetTimeAsync(new SetTimeRequest { UnixNanoseconds = MachineBoot.WallClock() }, cancellation).ConfigureAwait(false);
+    }
+
+    public Task UpdateAsync(int vcpus, int memoryMib, CancellationToken cancellation) => vcpus <= _options.Vcpus && memoryMib <= _options.MemoryMib
+        ? Task.CompletedTask
+        : Task.FromException(new HearthException(
+            $"The pod's machine has {_options.Vcpus} vCPUs and {_options.MemoryMib} MiB and cannot grow to {vcpus} and {memoryMib} while it runs: make the pod anew with larger limits."));
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        _stopping = true;
+        await ShutDownAsync().ConfigureAwait(false);
+        await _parts.DisposeAsync().ConfigureAwait(false);
+        await Stopped.ConfigureAwait(false);
+        _drives.Dispose();
+    }
+
+    // A drive is read-only, and cannot become anything else.
+    private static bool IsImage(Mount mount) =>
+        mount.Type is "erofs" or "squashfs" or "ext4" && mount.Options.Contains("ro") && File.Exists(mount.Source);
+
+    private async Task<RootFilesystem> AttachImageAsync(string containerId, Mount mount, CancellationToken cancellation)
+    {
+        string path = Path.GetFullPath(mount.Source);
+        string device = await _drives.AttachAsync(containerId, path, cancellation).ConfigureAwait(false);
+        string[] options = [.. mount.Options.Where(static option => option is not ("ro" or "rw" or "loop"))];
+        return new RootFilesystem
+        {
+            // Of a block device the length is 0 here: then any size will do.
+            Image = new Filesystem { Type = mount.Type, Source = device, Options = { mount.Type == "ext4" ? [.. options, "noload"] : options }, DeviceBytes = (ulong)new FileInfo(path).Length },
+            ScratchDirectory = _options.Config.Microvm.ScratchMib > 0 ? $"{GuestScratch}/{containerId}" : "",
+        };
+    }
+
+    private MountSpec AttachVolume(string containerId, MountSpec mount)
+    {
+        bool isBind = mount.Type is "bind" or "rbind" || mount.Options.Any(static option => option is "bind" or "rbind");
+        if (!isBind)
+        {
+            return mount;
+        }
+
+        if (mount.Destination.TrimEnd('/') == "/dev/shm")
+        {
+            return mount with { Type = "bind", Source = "/dev/shm", Options = ["rbind", "rw"] };
+        }
+
+        if (mount.Options.Any(static option => option is "shared" or "rshared"))
+        {
+            throw new HearthException(
+                $"The mount at {mount.Destination} is to spread what the container mounts to the host (rshared), which a microVM cannot: use rslave, or a runtime of processes (handler oci).");
+        }
+
+        if (mount.Source is null || !Path.IsPathRooted(mount.Source))
+        {
+            throw new HearthException($"The mount at {mount.Destination} has no absolute source.");
+        }
+
+        SharedFolder shared = _parts.Shared ?? throw new HearthException(
+            $"The mount at {mount.Destination} needs virtio-fs, which this monitor does not have: use hearth-vmm as monitor.");
+        string name = shared.AddBind(
+            mount.Source,
+            recursive: mount.Type == "rbind" || mount.Options.Contains("rbind"),
+            readOnly: mount.Options.Contains("ro"),
+            keepsUp: mount.Options.Any(static option => option is "slave" or "rslave"));
+        Remember(containerId, name);
+        // In the guest it is one file system: what spreads there is nobody's business outside.
+        return mount with
+        {
+            Type = "bind",
+            Source = $"{SharedFolder.GuestPath}/{name}",
+            Options = ["rbind", .. mount.Options.Where(static option => option is not ("bind" or "rbind") && !HostMount.IsPropagation(option))],
+        };
+    }
+
+    private void Remember(string containerId, string name) => _shown.GetOrAdd(containerId, static _ => []).Add(name);
+
+    private async Task<string> WatchAsync()
+    {
+        Task<int> monitor = Monitor.Process.Exited;
+        Task virtiofsd = _parts.Virtiofsd?.Exited ?? Task.Delay(Timeout.Infinite);
+        Task first = await Task.WhenAny(monitor, Agent.Closed, virtiofsd).ConfigureAwait(false);
+        string? reason = null;
+        if (first != monitor)
+        {
+            // The agent's end is a panic's beginning, and virtiofsd ends with the monitor: that is then the reason.
+            await Task.WhenAny(monitor, Task.Delay(s_panic)).ConfigureAwait(false);
+            if (!monitor.IsCompleted && !_stopping)
+            {
+                reason = first == virtiofsd
+                    ? $"virtiofsd, which serves the pod's volumes, has ended. {_parts.Virtiofsd!.Output.Lines(ConsoleLines)}"
+                    : "The guest's agent has closed its connection.";
+                Monitor.Process.Kill();
+            }
+        }
+
+        int status = await monitor.ConfigureAwait(false);
+        reason ??= _stopping ? "It was stopped." : ReasonOf(status);
+        string console = _stopping ? "" : Monitor.Process.Output.Lines(ConsoleLines);
+        return console.Length > 0 ? $"{reason}\nThe end of its console:\n{console}" : reason;
+    }
+
+    // What the guest holds back of files on volumes is written out by its own end.
+    private async Task ShutDownAsync()
+    {
+        if (Monitor.Process.Exited.IsCompleted)
+        {
+            return;
+        }
+
+        using var limit = new CancellationTokenSource(s_shutdown);
+        try
+        {
+            await Agent.ShutdownAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or TtrpcException)
+        {
+            // A machine that is paused, or hangs, is ended all the same.
+        }
+    }
+}

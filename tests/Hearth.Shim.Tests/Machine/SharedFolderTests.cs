@@ -1,0 +1,108 @@
+using Hearth.Linux;
+using Hearth.Linux.Native;
+using Hearth.Shim.Machine;
+using Hearth.Shim.Protocol.Tasks;
+
+namespace Hearth.Shim.Tests.Machine;
+
+/// <summary>Real mounts, in a mount namespace that ends with each test.</summary>
+public sealed class SharedFolderTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("hearth-share-").FullName;
+
+    public SharedFolderTests()
+    {
+        Assert.SkipUnless(Environment.UserName == "root", "mounts: needs root");
+        Directory.CreateDirectory(Shared);
+        Directory.CreateDirectory(Source);
+    }
+
+    private string Shared => Path.Combine(_folder, "shared");
+
+    private string Source => Path.Combine(_folder, "source");
+
+    // The mounts went with their namespace: what they showed is not below here any more.
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void Files_and_folders_are_shown_live_and_what_is_read_only_stays_so() => InNamespace(() =>
+    {
+        string file = Path.Combine(_folder, "file");
+        File.WriteAllText(file, "one");
+        var shared = new SharedFolder(Shared);
+        string name = shared.AddBind(file, recursive: false, readOnly: true, keepsUp: false);
+        Assert.Equal("one", File.ReadAllText($"{Shared}/{name}"));
+        Assert.ThrowsAny<IOException>(() => File.WriteAllText($"{Shared}/{name}", "two"));
+        string folder = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: false);
+        Assert.NotEqual(name, folder);
+        File.WriteAllText($"{Shared}/{folder}/new", "three");
+        Assert.Equal("three", File.ReadAllText($"{Source}/new"));
+        shared.Remove(name);
+        shared.Remove(folder);
+        shared.Remove(folder);
+        Assert.Empty(Directory.GetFileSystemEntries(Shared));
+        Assert.Equal(("one", "three"), (File.ReadAllText(file), File.ReadAllText($"{Source}/new")));
+    });
+
+    [Fact]
+    public void What_the_host_mounts_later_appears_only_where_it_shall() => InNamespace(() =>
+    {
+        string below = Directory.CreateDirectory(Path.Combine(Source, "below")).FullName;
+        Mounts.Mount(Source, Source, null, SysMount.MS_BIND);
+        Mounts.Mount(null, Source, null, SysMount.MS_SHARED);
+        var shared = new SharedFolder(Shared);
+        string follows = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: true);
+        string stays = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: false);
+        Mounts.Mount("tmpfs", below, "tmpfs", 0);
+        File.WriteAllText($"{below}/late", "");
+        Assert.True(File.Exists($"{Shared}/{follows}/below/late"));
+        Assert.False(File.Exists($"{Shared}/{stays}/below/late"));
+        // Nothing that happens in the share comes back.
+        Mounts.Mount("tmpfs", $"{Shared}/{follows}/below", "tmpfs", 0);
+        Assert.True(File.Exists($"{below}/late"));
+    });
+
+    [Fact]
+    public void An_overlay_of_more_layers_than_a_page_of_options_holds_is_mounted() => InNamespace(() =>
+    {
+        // On tmpfs, which takes an upper layer on every kernel.
+        Mounts.Mount("tmpfs", Source, "tmpfs", 0);
+        const int layers = 60;
+        string deep = $"{Source}/{new string('x', 80)}";
+        for (int i = 0; i < layers; i++)
+        {
+            File.WriteAllText($"{Directory.CreateDirectory($"{deep}/{i}").FullName}/of-{i}", "");
+        }
+
+        Directory.CreateDirectory($"{Source}/upper");
+        Directory.CreateDirectory($"{Source}/work");
+        var mount = new Mount
+        {
+            Type = "overlay",
+            Source = "overlay",
+            Options = { $"lowerdir={string.Join(':', Enumerable.Range(0, layers).Select(i => $"{deep}/{i}"))}", $"upperdir={Source}/upper", $"workdir={Source}/work", "rw" },
+        };
+        string name = new SharedFolder(Shared).AddMounts([mount]);
+        Assert.Equal(layers, Directory.GetFiles($"{Shared}/{name}").Length);
+        File.WriteAllText($"{Shared}/{name}/changed", "");
+        Assert.True(File.Exists($"{Source}/upper/changed"));
+    });
+
+    [Fact]
+    public void What_cannot_be_mounted_leaves_nothing() => InNamespace(() =>
+    {
+        var shared = new SharedFolder(Shared);
+        Assert.Throws<HearthException>(() => shared.AddBind("/no/such/file", recursive: true, readOnly: true, keepsUp: false));
+        Assert.ThrowsAny<HearthException>(() => shared.AddMounts([new Mount { Type = "bind", Source = Source }, new Mount { Type = "nosuchfs", Source = "x" }]));
+        Assert.Empty(Directory.GetFileSystemEntries(Shared));
+        Assert.True(Directory.Exists(Source));
+    });
+
+    private static void InNamespace(Action work) => Namespaces.OnOwnThread(() =>
+    {
+        Namespaces.Unshare(Sched.CLONE_NEWNS);
+        Mounts.Mount(null, "/", null, SysMount.MS_PRIVATE | SysMount.MS_REC);
+        work();
+        return true;
+    });
+}
