@@ -1,1 +1,29 @@
-return 0;
+using Hearth.Configuration;
+using Hearth.Linux;
+using Hearth.Programs.Daemon;
+using Hearth.Programs.Daemon.Cri;
+
+try
+{
+    DaemonOptions options = DaemonOptions.Parse(args);
+    if (options.Help)
+    {
+        Console.WriteLine(DaemonOptions.Usage);
+        return 0;
+    }
+
+    if (options.Version)
+    {
+        Console.WriteLine($"hearthd {RuntimeServer.ProgramVersion}");
+        return 0;
+    }
+
+    (HearthConfig config, string? path) = options.ReadConfig();
+    await Daemon.RunAsync(config, path);
+    return 0;
+}
+catch (Exception e) when (e is HearthException or ConfigException or IOException or UnauthorizedAccessException)
+{
+    Console.Error.WriteLine($"hearthd: {e.Message}");
+    return 1;
+}

@@ -1,0 +1,76 @@
+using Hearth.Cri.Protocol;
+using Hearth.Runtime.Pods;
+
+namespace Hearth.Programs.Daemon.Cri;
+
+/// <summary>
+/// ListPodSandboxMetrics: usage under the names that cAdvisor has given it, each metric one line of a table. What Hearth does
+/// not know of a guest has no line: a zero would be taken for a fact.
+/// </summary>
+internal static class PodMetrics
+{
+    private const double Nano = 1e9;
+
+    private static readonly string[] s_container = ["id", "name", "image"];
+    private static readonly string[] s_interface = ["id", "name", "image", "interface"];
+
+    private static readonly ContainerMetric[] s_containers =
+    [
+        new("container_cpu_usage_seconds_total", "Seconds of CPU time.", MetricType.Counter, static use => (ulong)(use.Cpu.Nanoseconds / Nano)),
+        new("container_memory_usage_bytes", "Memory in use, caches too.", MetricType.Gauge, static use => use.Memory.Usage),
+        new("container_memory_working_set_bytes", "Memory in use that cannot be dropped at once.", MetricType.Gauge, static use => use.Memory.WorkingSet),
+        new("container_memory_rss", "Anonymous memory.", MetricType.Gauge, static use => use.Memory.Rss),
+        new("container_memory_failures_total", "Page faults that needed the disk.", MetricType.Counter, static use => use.Memory.MajorPageFaults),
+        new("container_fs_usage_bytes", "Bytes of the writable layer.", MetricType.Gauge, static use => use.WritableBytes),
+        new("container_processes", "Processes and threads.", MetricType.Gauge, static use => use.Pids),
+        new("container_last_seen", "When it was last looked at, in seconds since 1970.", MetricType.Gauge, static use => (ulong)use.TakenAt.ToUnixTimeSeconds()),
+        new("container_start_time_seconds", "When it was started, in seconds since 1970.", MetricType.Gauge, static use => (ulong)(use.Container.StartedAt?.ToUnixTimeSeconds() ?? 0)),
+        new("container_oom_events_total", "Whether the kernel has killed a process of it for want of memory.", MetricType.Counter, static use => use.Container.OutOfMemory ? 1UL : 0),
+        new("container_spec_cpu_period", "Microseconds of a period of its CPU limit.", MetricType.Gauge, static use => NotNegative(use.Container.Resources.CpuPeriod)),
+        new("container_spec_cpu_quota", "Microseconds a period that it may use.", MetricType.Gauge, static use => NotNegative(use.Container.Resources.CpuQuota)),
+        new("container_spec_cpu_shares", "Its weight when CPUs are short.", MetricType.Gauge, static use => NotNegative(use.Container.Resources.CpuShares)),
+        new("container_spec_memory_limit_bytes", "Its memory limit; 0 for none.", MetricType.Gauge, static use => use.Memory.Limit),
+        new("container_spec_memory_swap_limit_bytes", "Memory and swap together; 0 for none.", MetricType.Gauge, static use => NotNegative(use.Container.Resources.MemorySwapBytes)),
+    ];
+
+    private static readonly InterfaceMetric[] s_interfaces =
+    [
+        new("container_network_receive_bytes_total", "Bytes that came to the pod.", static use => use.ReceivedBytes),
+        new("container_network_receive_errors_total", "Errors in what came.", static use => use.ReceivedErrors),
+        new("container_network_transmit_bytes_total", "Bytes that the pod sent.", static use => use.SentBytes),
+        new("container_network_transmit_errors_total", "Errors in what it sent.", static use => use.SentErrors),
+    ];
+
+    public static IEnumerable<MetricDescriptor> Descriptors() =>
+        s_containers.Select(static metric => Descriptor(metric.Name, metric.Help, s_container))
+            .Concat(s_interfaces.Select(static metric => Descriptor(metric.Name, metric.Help, s_interface)));
+
+    public static PodSandboxMetrics Of(PodUsage usage)
+    {
+        long time = ToCri.Time(usage.TakenAt);
+        var pod = new PodSandboxMetrics { PodSandboxId = usage.Pod.Id };
+        pod.Metrics.Add(
+            from use in usage.Interfaces
+            from metric in s_interfaces
+            select Metric(metric.Name, time, MetricType.Counter, metric.Value(use), usage.Pod.Id, "POD", "", use.Name));
+        pod.ContainerMetrics.Add(usage.Containers.Select(container =>
+        {
+            var metrics = new ContainerMetrics { ContainerId = container.Container.Id };
+            metrics.Metrics.Add(s_containers.Select(metric => Metric(
+                metric.Name, time, metric.Type, metric.Value(container), container.Container.Id, container.Container.Config.Name, container.Container.Config.Image)));
+            return metrics;
+        }));
+        return pod;
+    }
+
+    private static MetricDescriptor Descriptor(string name, string help, string[] labels) => new() { Name = name, Help = help, LabelKeys = { labels } };
+
+    private static Metric Metric(string name, long time, MetricType type, ulong value, params string[] labels) =>
+        new() { Name = name, Timestamp = time, MetricType = type, Value = ToCri.Number(value), LabelValues = { labels } };
+
+    private static ulong NotNegative(long value) => (ulong)Math.Max(0, value);
+
+    private sealed record ContainerMetric(string Name, string Help, MetricType Type, Func<ContainerUsage, ulong> Value);
+
+    private sealed record InterfaceMetric(string Name, string Help, Func<InterfaceUse, ulong> Value);
+}
