@@ -1,33 +1,19 @@
 #!/usr/bin/env bash
 # The talk's first demo, on a host whose /dev/kvm runs guests: eng/demo.sh starts this, in the lab where it must.
-# Usage: eng/demo-play.sh KERNEL ROOTFS [--fast]
+# Usage: eng/demo-vmm.sh KERNEL ROOTFS [--fast]
 set -euo pipefail
 kernel=$1 rootfs=$2 fast=${3:-}
 root="$(cd "$(dirname "$0")/.." && pwd)"
 socket=/tmp/firecracker.socket
 work=$(mktemp -d)
 vmm=""
+. "$root/eng/demo-stage.sh"
 
 cleanup() {
   if [ -n "$vmm" ] && kill -0 "$vmm" 2>/dev/null; then kill "$vmm" 2>/dev/null || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
-
-bold() { printf '\033[1m%s\033[0m\n' "$*"; }
-
-# Shows a command as if it were typed.
-type_out() {
-  printf '\n\033[1;32m$\033[0m '
-  if [ "$fast" = --fast ]; then printf '%s' "$*"; else
-    local text="$*" i
-    for ((i = 0; i < ${#text}; i++)); do
-      printf '%s' "${text:i:1}"
-      sleep 0.01
-    done
-  fi
-  printf '\n'
-}
 
 # put PATH BODY: one request, shown with its answer, which must be 204.
 put() {
@@ -37,21 +23,6 @@ put() {
     -H 'Content-Type: application/json' -d "$2")
   printf 'HTTP %s %s\n' "$code" "$(cat "$work/answer" 2>/dev/null || true)"
   [ "$code" = 204 ] || { bold "expected 204"; exit 1; }
-}
-
-# say TEXT: types a line into the guest's console.
-say() { printf '%s\n' "$1" >&3; }
-
-# await PATTERN SECONDS: waits until the console has shown PATTERN since the last await.
-seen=1
-await() {
-  local deadline=$((SECONDS + $2))
-  until tail -c "+$seen" "$work/console" | tr -d '\r' | grep -aqE "$1"; do
-    kill -0 "$vmm" 2>/dev/null || return 1
-    [ $SECONDS -lt $deadline ] || { bold "the guest did not show '$1' in $2 s"; return 1; }
-    sleep 0.2
-  done
-  seen=$(($(wc -c <"$work/console") + 1))
 }
 
 # The guest may write to its disk, so it gets a copy.
@@ -75,11 +46,11 @@ bold "
 The guest's console:"
 tail -n +1 -f "$work/console" --pid "$vmm" &
 viewer=$!
-await 'login: *$' 600
+await 'login: *$' 600 "$vmm"
 say root
-await '[#] *$|Password:' 120
+await '[#] *$|Password:' 120 "$vmm"
 say 'free -m'
-await 'Swap:.*' 60
+await 'Swap:.*' 60 "$vmm"
 say reboot
 status=0
 wait "$vmm" || status=$?
