@@ -5,6 +5,8 @@ namespace Hearth.Linux;
 /// <summary>pipe2(2), and files that are only memory.</summary>
 public static unsafe class Pipe
 {
+    private const uint OwnerOnly = 0x180;
+
     public static (FileDescriptor Read, FileDescriptor Write) Create()
     {
         int* pair = stackalloc int[2];
@@ -12,6 +14,10 @@ public static unsafe class Pipe
         FileDescriptor.Check(Unistd.pipe2(pair, Fcntl.O_CLOEXEC), "pipe2()");
         return (new FileDescriptor(pair[0]), new FileDescriptor(pair[1]));
     }
+
+    /// <summary>Makes a FIFO that only its owner opens.</summary>
+    public static void CreateNamed(string path) =>
+        FileDescriptor.Check(SysStat.mknodat(Fcntl.AT_FDCWD, path, SysStat.S_IFIFO | OwnerOnly, 0), $"mkfifo(\"{path}\")");
 
     /// <summary>A pair of connected stream sockets.</summary>
     public static (FileDescriptor Near, FileDescriptor Far) CreateSockets()

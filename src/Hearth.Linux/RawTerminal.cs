@@ -52,14 +52,7 @@ public sealed unsafe class RawTerminal : IDisposable
         }
 
         var raw = new RawTerminal(terminal, before);
-        termios mode = before;
-        mode.c_iflag &= ~(Termbits.IGNBRK | Termbits.BRKINT | Termbits.PARMRK | Termbits.ISTRIP
-            | Termbits.INLCR | Termbits.IGNCR | Termbits.ICRNL | Termbits.IXON);
-        mode.c_oflag &= ~Termbits.OPOST;
-        mode.c_lflag &= ~(Termbits.ECHO | Termbits.ECHONL | Termbits.ICANON | Termbits.ISIG | Termbits.IEXTEN);
-        mode.c_cflag = (mode.c_cflag & ~(Termbits.CSIZE | Termbits.PARENB)) | Termbits.CS8;
-        mode.c_cc[Termbits.VMIN] = 1;
-        mode.c_cc[Termbits.VTIME] = 0;
+        termios mode = Raw(before);
         if (!Set(terminal, &mode))
         {
             raw.Dispose();
@@ -67,6 +60,36 @@ public sealed unsafe class RawTerminal : IDisposable
         }
 
         return raw;
+    }
+
+    /// <summary>Makes a terminal raw that nobody needs in its mode of before: one that was just made.</summary>
+    /// <exception cref="LinuxException">It is no terminal.</exception>
+    public static void MakeRaw(FileDescriptor terminal)
+    {
+        termios mode;
+        if (Get(terminal, &mode))
+        {
+            mode = Raw(mode);
+            if (Set(terminal, &mode))
+            {
+                return;
+            }
+        }
+
+        throw LinuxException.Last("ioctl(TCSETS)");
+    }
+
+    // As cfmakeraw(3).
+    private static termios Raw(termios mode)
+    {
+        mode.c_iflag &= ~(Termbits.IGNBRK | Termbits.BRKINT | Termbits.PARMRK | Termbits.ISTRIP
+            | Termbits.INLCR | Termbits.IGNCR | Termbits.ICRNL | Termbits.IXON);
+        mode.c_oflag &= ~Termbits.OPOST;
+        mode.c_lflag &= ~(Termbits.ECHO | Termbits.ECHONL | Termbits.ICANON | Termbits.ISIG | Termbits.IEXTEN);
+        mode.c_cflag = (mode.c_cflag & ~(Termbits.CSIZE | Termbits.PARENB)) | Termbits.CS8;
+        mode.c_cc[Termbits.VMIN] = 1;
+        mode.c_cc[Termbits.VTIME] = 0;
+        return mode;
     }
 
     public static bool IsTerminal(FileDescriptor fd)

@@ -1,1 +1,3 @@
-return 0;
+using Hearth.Programs.Oci;
+
+return await OciProgram.RunAsync(args);

@@ -1,0 +1,94 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Hearth.Programs.Oci;
+
+/// <summary>What is kept of a container between calls: a folder under the root, with its own bundle for the shim.</summary>
+internal sealed record ContainerState
+{
+    public required string Id { get; init; }
+
+    /// <summary>As the manager gave it.</summary>
+    public required string Bundle { get; init; }
+
+    /// <summary>Where its shim listens.</summary>
+    public required string Shim { get; init; }
+
+    /// <summary>The pod's id, which is another container's where they share a network.</summary>
+    public required string PodId { get; init; }
+
+    /// <summary>Of the process that stands for it on the host.</summary>
+    public required int Pid { get; init; }
+
+    /// <summary>Of that process, so that another under its number is not taken for it: field 22 of /proc/PID/stat.</summary>
+    public required string PidStart { get; init; }
+
+    public required string OciVersion { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = false)]
+[JsonSerializable(typeof(ContainerState))]
+internal sealed partial class StateJson : JsonSerializerContext;
+
+/// <summary>The folder of all containers: <c>--root</c>.</summary>
+internal sealed class StateFolder(string root)
+{
+    private const string StateFile = "state.json";
+
+    public string Root { get; } = Path.GetFullPath(root);
+
+    public string Of(string id) => Path.Combine(Root, id);
+
+    /// <summary>The bundle that the shim is given.</summary>
+    public string BundleOf(string id) => Path.Combine(Root, id, "bundle");
+
+    /// <summary>Takes an id: nobody else has it from now on.</summary>
+    /// <exception cref="OciException">It is taken.</exception>
+    public void Reserve(string id)
+    {
+        Directory.CreateDirectory(Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (Directory.Exists(Of(id)))
+        {
+            throw new OciException($"container with id exists: {id}");
+        }
+
+        Directory.CreateDirectory(BundleOf(id));
+    }
+
+    public void Write(ContainerState state)
+    {
+        string path = Path.Combine(Of(state.Id), StateFile);
+        File.WriteAllBytes(path + ".new", JsonSerializer.SerializeToUtf8Bytes(state, StateJson.Default.ContainerState));
+        File.Move(path + ".new", path, overwrite: true);
+    }
+
+    /// <exception cref="OciException">There is no such container.</exception>
+    public ContainerState Read(string id) => TryRead(id) ?? throw new OciException($"container does not exist: {id}");
+
+    public ContainerState? TryRead(string id)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(Of(id), StateFile)), StateJson.Default.ContainerState);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    public IEnumerable<ContainerState> All() =>
+        Directory.Exists(Root) ? Directory.EnumerateDirectories(Root).Select(folder => TryRead(Path.GetFileName(folder))).OfType<ContainerState>().OrderBy(state => state.Id, StringComparer.Ordinal) : [];
+
+    public void Remove(string id)
+    {
+        if (Directory.Exists(Of(id)))
+        {
+            Directory.Delete(Of(id), recursive: true);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+using System.Globalization;
+
+namespace Hearth.Programs.Oci;
+
+/// <summary>A process of this host, by its number and its start, which together are one process's alone.</summary>
+internal static class HostProcess
+{
+    /// <summary>When it started; empty for one that is gone, or has ended and was not waited for.</summary>
+    public static string StartOf(int pid)
+    {
+        try
+        {
+            string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat"));
+            // After the name, which may have spaces: state is field 3, the start field 22.
+            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? "" : fields[22 - 3];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    public static bool IsThere(ContainerState state) => state.Pid > 0 && state.PidStart.Length > 0 && StartOf(state.Pid) == state.PidStart;
+}

@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Net.Sockets;
+using Hearth.Linux;
+using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol;
+using Hearth.Shim.Protocol.Tasks;
+using Hearth.Ttrpc;
+
+namespace Hearth.Programs.Oci;
+
+/// <summary><c>start kill delete pause resume update</c>, and what the others ask: how a container is.</summary>
+internal static class LifeCommands
+{
+    private const uint Kill = 9;
+    private static readonly TimeSpan s_killPatience = TimeSpan.FromSeconds(30);
+
+    public static async Task StartAsync(ContainerState state, StateFolder states)
+    {
+        await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+        await shim.StartAsync(state.Id);
+        await HooksOf(state, states).RunStartedAsync(state.Pid);
+    }
+
+    public static async Task SignalAsync(ContainerState state, string signal, bool all)
+    {
+        if (await StatusAsync(state) is "stopped")
+        {
+            // In runc's words: managers look for them.
+            throw new OciException("container not running");
+        }
+
+        await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+        await shim.KillAsync(state.Id, SignalNumbers.Parse(signal), all);
+    }
+
+    public static async Task PauseAsync(ContainerState state)
+    {
+        await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+        await shim.PauseAsync(state.Id);
+    }
+
+    public static async Task ResumeAsync(ContainerState state)
+    {
+        await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+        await shim.ResumeAsync(state.Id);
+    }
+
+    public static async Task UpdateAsync(ContainerState state, byte[] resources)
+    {
+        await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+        await shim.UpdateAsync(state.Id, resources);
+    }
+
+    /// <summary>Removes a container that has ended; with force, one that has not.</summary>
+    public static async Task DeleteAsync(StateFolder states, string id, bool force)
+    {
+        ContainerState? found = states.TryRead(id);
+        if (found is not { } state)
+        {
+            states.Remove(id);
+            if (!force)
+            {
+                throw new OciException($"container does not exist: {id}");
+            }
+
+            return;
+        }
+
+        string status = await StatusAsync(state);
+        if (status is not "stopped")
+        {
+            if (!force && status != "created")
+            {
+                throw new OciException($"cannot delete container {id} that is not stopped: {status}");
+            }
+
+            await KillAsync(state);
+        }
+
+        ContainerHooks hooks = HooksOf(state, states);
+        await ForgetAsync(state);
+        await ShimCommands.DeleteAsync(state.PodId, states.BundleOf(id));
+        await hooks.RunStoppedAsync();
+        states.Remove(id);
+    }
+
+    /// <summary>creating, created, running, paused or stopped.</summary>
+    public static async Task<string> StatusAsync(ContainerState state)
+    {
+        // Its end is what managers wait for, and comes last.
+        if (!HostProcess.IsThere(state))
+        {
+            return "stopped";
+        }
+
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+            return (await shim.StateAsync(state.Id)).Status switch
+            {
+                Status.Created => "created",
+                Status.Paused or Status.Pausing => "paused",
+                Status.Stopped => "stopped",
+                _ => "running",
+            };
+        }
+        catch (Exception e) when (e is TtrpcException or SocketException)
+        {
+            return "stopped";
+        }
+    }
+
+    private static async Task KillAsync(ContainerState state)
+    {
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+            Task<WaitResponse> end = shim.WaitAsync(state.Id);
+            await shim.KillAsync(state.Id, Kill, all: true);
+            await end.WaitAsync(s_killPatience);
+        }
+        catch (Exception e) when (e is TtrpcException or SocketException or TimeoutException)
+        {
+            // The shim's delete ends the machine, whatever is in it.
+        }
+    }
+
+    private static async Task ForgetAsync(ContainerState state)
+    {
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+            await shim.DeleteAsync(state.Id);
+            await shim.ShutdownAsync(state.Id);
+        }
+        catch (Exception e) when (e is TtrpcException or SocketException)
+        {
+            // It is gone already, or the machine is ended below.
+        }
+    }
+
+    private static ContainerHooks HooksOf(ContainerState state, StateFolder states)
+    {
+        string config = Path.Combine(state.Bundle, "config.json");
+        try
+        {
+            return new ContainerHooks(RuntimeSpec.Parse(File.ReadAllBytes(config)), state.Id, state.Bundle);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException)
+        {
+            // The manager has removed the bundle, and its hooks with it.
+            return new ContainerHooks(RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(states.BundleOf(state.Id), "config.json"))), state.Id, state.Bundle);
+        }
+    }
+}
+
+/// <summary>Signals by name or number. Source: signal(7), x86-64.</summary>
+internal static class SignalNumbers
+{
+    private static readonly string[] s_names =
+    [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
+        "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+
+    public static uint Parse(string text)
+    {
+        string name = text.TrimStart('-').ToUpperInvariant();
+        name = name.StartsWith("SIG", StringComparison.Ordinal) ? name[3..] : name;
+        uint number = uint.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out uint given) ? given
+            : name == "RTMIN" ? 34
+            : name.StartsWith("RTMIN+", StringComparison.Ordinal) && uint.TryParse(name[6..], out uint up) ? 34 + up
+            : (uint)(Array.IndexOf(s_names, name) + 1);
+        return number is > 0 and <= 64 ? number : throw new OciException($"\"{text}\" is no signal.");
+    }
+}

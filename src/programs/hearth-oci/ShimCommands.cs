@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using Hearth.Configuration;
+
+namespace Hearth.Programs.Oci;
+
+/// <summary>hearth-shim's own commands, for containers of OCI managers.</summary>
+internal static class ShimCommands
+{
+    /// <summary>What these containers' shims are under, apart from other managers'.</summary>
+    public const string Namespace = "hearth-oci";
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Starts a pod's shim, or finds it.</summary>
+    /// <returns>Where it listens.</returns>
+    /// <exception cref="OciException">It does not come up.</exception>
+    public static async Task<string> StartAsync(string id, string bundle)
+    {
+        string printed = (await RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-address", "", "-publish-binary", "", "start"])).Trim();
+        // Version 2 is either the address alone or JSON with it.
+        if (printed.StartsWith('{'))
+        {
+            using var document = System.Text.Json.JsonDocument.Parse(printed);
+            return document.RootElement.GetProperty("address").GetString() ?? "";
+        }
+
+        return printed;
+    }
+
+    /// <summary>Ends and removes what is left of a pod.</summary>
+    public static Task DeleteAsync(string id, string bundle) =>
+        RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-bundle", bundle, "delete"]);
+
+    private static async Task<string> RunAsync(string folder, string[] arguments)
+    {
+        string shim = HearthConfig.Load(Environment.GetEnvironmentVariable("HEARTH_CONFIG")).Microvm.Shim;
+        string program = ProgramPath.Find(shim) ?? throw new OciException($"There is no program \"{shim}\" (microvm.shim in hearth.toml) beside hearth-oci or on PATH.");
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment.Remove("TTRPC_ADDRESS");
+        using Process process = Process.Start(start) ?? throw new OciException($"{program} cannot be started.");
+        using var patience = new CancellationTokenSource(s_patience);
+        process.StandardInput.Close();
+        try
+        {
+            Task<string> errors = process.StandardError.ReadToEndAsync(patience.Token);
+            string printed = await process.StandardOutput.ReadToEndAsync(patience.Token);
+            await process.WaitForExitAsync(patience.Token);
+            return process.ExitCode == 0 ? printed : throw new OciException($"{Path.GetFileName(program)} {arguments[^1]}: {(await errors).Trim()}");
+        }
+        catch (OperationCanceledException e)
+        {
+            process.Kill();
+            throw new OciException($"{Path.GetFileName(program)} {arguments[^1]} did not end in {s_patience.TotalSeconds} s.", e);
+        }
+    }
+}
