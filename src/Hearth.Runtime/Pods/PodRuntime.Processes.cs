@@ -52,11 +52,11 @@ public sealed partial class PodRuntime
         }
     }
 
-    /// <summary>Joins a running container's streams: output from now on.</summary>
+    /// <summary>Joins the streams of a container that runs, or is about to be started: output from now on.</summary>
     public async Task<IProcessSession> OpenAttachAsync(string id, AttachOptions options, CancellationToken cancellation = default)
     {
         ContainerEntry entry = Visible(_containers.Get(id));
-        IRunningPod running = RunningOf(entry);
+        IRunningPod running = entry.Record.Phase == ContainerPhase.Created ? entry.Pod.Running ?? throw Ended(entry) : RunningOf(entry);
         if (options.Stdin && !entry.Record.Config.Stdin)
         {
             throw new PodException(PodFault.FailedPrecondition, $"The container {entry.Record.Config.Name} has no standard input: create it with stdin.");

@@ -10,6 +10,12 @@ using Hearth.Vmm.Machines;
 using Hearth.Vmm.Telemetry;
 using Hearth.Vmm.Telemetry.Metrics;
 
+// For `hearth doctor`, which must not know KVM itself: no option of Firecracker's, and in no help.
+if (args is ["--kvm-speed"])
+{
+    return KvmSpeedRole.Run();
+}
+
 CommandLine arguments;
 try
 {

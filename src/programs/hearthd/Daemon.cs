@@ -85,6 +85,7 @@ internal static partial class Daemon
         builder.Services.AddSingleton<CallInterceptor>();
         builder.Services.AddSingleton<RuntimeServer>();
         builder.Services.AddSingleton<ImageServer>();
+        builder.Services.AddSingleton<PersonServer>();
         builder.Services.AddGrpc(static grpc =>
         {
             grpc.MaxReceiveMessageSize = MaxMessageBytes;
@@ -101,6 +102,7 @@ internal static partial class Daemon
         WebApplication application = builder.Build();
         application.MapGrpcService<RuntimeServer>();
         application.MapGrpcService<ImageServer>();
+        application.MapGrpcService<PersonServer>();
         await application.StartAsync().ConfigureAwait(false);
         CriSocket.LetGroupIn(socket);
         return application;

@@ -54,7 +54,7 @@ internal sealed partial class RuntimeServer
         return new UpdatePodSandboxResourcesResponse();
     }
 
-    private static string Id(string id, string of) =>
+    internal static string Id(string id, string of) =>
         id.Length > 0 ? id : throw new PodException(PodFault.InvalidArgument, $"The {of}'s ID is missing.");
 
     private IEnumerable<PodSandbox> Pods(PodSandboxFilter? filter) => runtime.ListPods(FromCri.PodFilter(filter)).Select(ToCri.Listed);

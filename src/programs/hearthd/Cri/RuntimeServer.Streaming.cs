@@ -8,11 +8,14 @@ namespace Hearth.Programs.Daemon.Cri;
 /// <content>Exec, attach and port-forward: a URL for the client, who then comes to the streaming server.</content>
 internal sealed partial class RuntimeServer
 {
-    public override Task<ExecResponse> Exec(ExecRequest request, ServerCallContext context)
+    public override Task<ExecResponse> Exec(ExecRequest request, ServerCallContext context) => Task.FromResult(Exec(request, [], "", ""));
+
+    /// <summary>CRI's exec, of a process that may differ from its container's.</summary>
+    public ExecResponse Exec(ExecRequest request, IReadOnlyList<string> environment, string workingDirectory, string user)
     {
         Check(request.Tty, request.Stderr, request.Stdin || request.Stdout || request.Stderr);
         Runtime.Pods.Container container = Running(request.ContainerId);
-        return Task.FromResult(new ExecResponse
+        return new ExecResponse
         {
             Url = Publish(new ExecStreaming
             {
@@ -22,14 +25,18 @@ internal sealed partial class RuntimeServer
                 Stdout = request.Stdout,
                 Stderr = request.Stderr,
                 Tty = request.Tty,
+                Environment = environment,
+                WorkingDirectory = workingDirectory,
+                User = user,
             }),
-        });
+        };
     }
 
     public override Task<AttachResponse> Attach(AttachRequest request, ServerCallContext context)
     {
         Check(request.Tty, request.Stderr, request.Stdin || request.Stdout || request.Stderr);
-        Runtime.Pods.Container container = Running(request.ContainerId);
+        // Before its start too: only so does a client miss nothing of what it says.
+        Runtime.Pods.Container container = runtime.GetContainer(Id(request.ContainerId, "container")) is { Phase: ContainerPhase.Created } created ? created : Running(request.ContainerId);
         return Task.FromResult(new AttachResponse
         {
             Url = Publish(new AttachStreaming

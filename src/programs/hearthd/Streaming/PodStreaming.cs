@@ -14,6 +14,9 @@ internal sealed class PodStreaming(PodRuntime runtime) : IStreamingTarget
             Stdin = request.Stdin,
             Stdout = request.Stdout,
             Stderr = request.Stderr,
+            Env = request.Environment,
+            WorkingDir = request.WorkingDirectory,
+            User = request.User,
         };
         await using IProcessSession session = await runtime.OpenExecAsync(request.ContainerId, options, clientGone).ConfigureAwait(false);
         return await CarryAsync(session, streams, clientGone).ConfigureAwait(false);
@@ -23,6 +26,12 @@ internal sealed class PodStreaming(PodRuntime runtime) : IStreamingTarget
     {
         var options = new AttachOptions { Stdin = request.Stdin, Stdout = request.Stdout, Stderr = request.Stderr };
         await using IProcessSession session = await runtime.OpenAttachAsync(request.ContainerId, options, clientGone).ConfigureAwait(false);
+        if (streams.Stdout is WebSocketChannel joined)
+        {
+            // A second empty message: from now on nothing is missed, and who attached before the start may start.
+            await joined.WriteAsync(ReadOnlyMemory<byte>.Empty, clientGone).ConfigureAwait(false);
+        }
+
         await CarryAsync(session, streams, clientGone).ConfigureAwait(false);
     }
 

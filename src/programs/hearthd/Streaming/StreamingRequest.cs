@@ -27,6 +27,15 @@ internal sealed record ExecStreaming : CommandRequest
     public override string Kind => "exec";
 
     public required IReadOnlyList<string> Command { get; init; }
+
+    /// <summary><c>NAME=value</c>, over the container's own.</summary>
+    public IReadOnlyList<string> Environment { get; init; } = [];
+
+    /// <summary>Empty: the container's.</summary>
+    public string WorkingDirectory { get; init; } = "";
+
+    /// <summary>Empty: the container's.</summary>
+    public string User { get; init; } = "";
 }
 
 internal sealed record AttachStreaming : CommandRequest

@@ -2,7 +2,7 @@ using System.CommandLine;
 using Hearth.Images;
 using Hearth.Images.Kernels;
 
-namespace Hearth.Programs.Hearth;
+namespace Hearth.Programs.Hearth.Images;
 
 /// <summary><c>hearth kernel build|import|check</c>.</summary>
 internal static class KernelCommands

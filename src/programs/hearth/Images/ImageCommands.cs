@@ -1,38 +1,32 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Hearth.Images;
 using Hearth.Images.Registries;
 using Hearth.Images.Store;
+using Hearth.Programs.Hearth.Containers;
+using Hearth.Programs.Hearth.Output;
+using Hearth.Programs.Hearth.Shell;
 
-namespace Hearth.Programs.Hearth;
+namespace Hearth.Programs.Hearth.Images;
 
 /// <summary><c>hearth pull|load|images|rmi</c>, in the words of docker and crictl.</summary>
 internal static class ImageCommands
 {
-    private const string Json = "json";
-    private const int ShortId = 12;
-
     public static IEnumerable<Command> Create() => [Pull(), Load(), List(), Remove()];
 
     private static Command Pull()
     {
         var name = new Argument<string>("IMAGE") { Description = "[REGISTRY[:PORT]/]NAME[:TAG][@DIGEST]" };
         var plain = new Option<bool>("--plain-http") { Description = "The registry has no TLS; those on this machine's loopback need not say so" };
-        Option<string> root = RootOption();
-        Option<string> format = FormatOption();
+        Option<string?> root = RootOption();
+        Option<string> format = CommonOptions.Format();
         var command = new Command("pull", "Brings an image from its registry, and makes its file system") { name, plain, root, format };
         command.SetAction(async (result, cancellation) =>
         {
             ImageReference reference = ImageReference.Parse(result.GetRequiredValue(name));
-            var registries = new RegistryOptions
-            {
-                Credentials = DockerConfig.OfUser(),
-                PlainHttp = result.GetValue(plain) ? new HashSet<string> { reference.Registry } : [],
-            };
             using var progress = new ConsoleProgress();
-            Image image = await new ImageStore(result.GetRequiredValue(root), registries).PullAsync(reference, null, progress, cancellation);
+            Image image = await Open(result, root, result.GetValue(plain) ? new HashSet<string> { reference.Registry } : null).PullAsync(reference, null, progress, cancellation);
             progress.Dispose();
             Print([image], result.GetRequiredValue(format), brief: true);
         });
@@ -43,14 +37,14 @@ internal static class ImageCommands
     {
         var input = new Option<string>("--input", "-i") { Description = "An OCI archive or docker-archive, or the folder of an OCI layout", HelpName = "PATH", Required = true };
         var name = new Option<string?>("--name") { Description = "What the image is to be called, in place of what the archive says", HelpName = "NAME:TAG" };
-        Option<string> root = RootOption();
-        Option<string> format = FormatOption();
+        Option<string?> root = RootOption();
+        Option<string> format = CommonOptions.Format();
         var command = new Command("load", "Brings images from files") { input, name, root, format };
         command.SetAction(async (result, cancellation) =>
         {
             ImageReference? given = result.GetValue(name) is { } text ? ImageReference.Parse(text) : null;
             using var progress = new ConsoleProgress();
-            IReadOnlyList<Image> images = await new ImageStore(result.GetRequiredValue(root)).ImportAsync(result.GetRequiredValue(input), given, progress, cancellation);
+            IReadOnlyList<Image> images = await Open(result, root).ImportAsync(result.GetRequiredValue(input), given, progress, cancellation);
             progress.Dispose();
             Print(images, result.GetRequiredValue(format), brief: true);
         });
@@ -59,21 +53,33 @@ internal static class ImageCommands
 
     private static Command List()
     {
-        Option<string> root = RootOption();
-        Option<string> format = FormatOption();
-        var command = new Command("images", "Lists the images that are here") { root, format };
-        command.SetAction(result => Print(new ImageStore(result.GetRequiredValue(root)).List(), result.GetRequiredValue(format), brief: false));
+        Option<string?> root = RootOption();
+        Option<string> format = CommonOptions.Format();
+        Option<bool> quiet = CommonOptions.Quiet("ids");
+        var command = new Command("images", "Lists the images that are here") { root, format, quiet };
+        command.SetAction(result =>
+        {
+            IReadOnlyList<Image> images = Open(result, root).List();
+            if (result.GetValue(quiet))
+            {
+                ListCommands.PrintIds(images.Select(image => image.Id.ToString()));
+            }
+            else
+            {
+                Print(images, result.GetRequiredValue(format), brief: false);
+            }
+        });
         return command;
     }
 
     private static Command Remove()
     {
         var names = new Argument<string[]>("IMAGE") { Description = "Names, or IDs", Arity = ArgumentArity.OneOrMore };
-        Option<string> root = RootOption();
+        Option<string?> root = RootOption();
         var command = new Command("rmi", "Takes names from images, and removes images without one that nothing uses") { names, root };
         command.SetAction(result =>
         {
-            var store = new ImageStore(result.GetRequiredValue(root));
+            var store = Open(result, root);
             bool all = true;
             foreach (string name in result.GetRequiredValue(names))
             {
@@ -100,19 +106,20 @@ internal static class ImageCommands
         return command;
     }
 
-    private static Option<string> RootOption() =>
-        new("--root") { Description = "Where images are kept", HelpName = "FOLDER", DefaultValueFactory = _ => ImageStore.DefaultRoot() };
+    private static Option<string?> RootOption() =>
+        new("--root") { Description = "Where images are kept, in place of the configured folder", HelpName = "FOLDER" };
 
-    private static Option<string> FormatOption()
+    // hearthd is root's. Someone else's images are their own, unless the configuration says where.
+    private static ImageStore Open(ParseResult result, Option<string?> root, IReadOnlySet<string>? plainHttp = null)
     {
-        var format = new Option<string>("--format") { Description = "table or json", DefaultValueFactory = _ => "table" };
-        format.AcceptOnlyFromAmong("table", Json);
-        return format;
+        var settings = Settings.Of(result);
+        string? folder = result.GetValue(root) ?? (settings.ConfigPath is null && !Environment.IsPrivilegedProcess ? ImageStore.DefaultRoot() : null);
+        return ImageSource.Open(settings, folder, plainHttp);
     }
 
     private static void Print(IReadOnlyList<Image> images, string format, bool brief)
     {
-        if (format == Json)
+        if (format == CommonOptions.Json)
         {
             PrintJson(images);
         }
@@ -131,29 +138,24 @@ internal static class ImageCommands
 
     private static void PrintTable(IReadOnlyList<Image> images)
     {
-        var rows = new List<string[]> { new[] { "IMAGE", "TAG", "IMAGE ID", "CREATED", "SIZE" } };
+        var table = new Table("IMAGE", "TAG", "IMAGE ID", "CREATED", "SIZE");
         foreach (Image image in images)
         {
             string[] tags = image.Tags.Count > 0 ? [.. image.Tags] : [image.Digests.FirstOrDefault()?.Split('@')[0] + ":<none>"];
             foreach (string tag in tags)
             {
                 int colon = tag.LastIndexOf(':');
-                string created = DateTimeOffset.TryParse(image.Created, CultureInfo.InvariantCulture, out DateTimeOffset time) ? time.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) : "-";
-                rows.Add([colon > 0 ? tag[..colon] : "<none>", tag[(colon + 1)..], image.Id.Hex[..ShortId], created, $"{image.SizeBytes / 1e6:0.0} MB"]);
+                string created = DateTimeOffset.TryParse(image.Created, CultureInfo.InvariantCulture, out DateTimeOffset time) ? Humane.Span(DateTimeOffset.UtcNow - time) + " ago" : "-";
+                table.Add(colon > 0 ? tag[..colon] : "<none>", tag[(colon + 1)..], Humane.ShortId(image.Id.ToString()), created, Humane.Bytes((ulong)image.SizeBytes));
             }
         }
 
-        int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => row[column].Length))];
-        foreach (string[] row in rows)
-        {
-            Console.WriteLine(string.Join("   ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
-        }
+        table.Write(Console.Out, Palette.Output);
     }
 
     private static void PrintJson(IReadOnlyList<Image> images)
     {
-        using var text = new MemoryStream();
-        using (var json = new Utf8JsonWriter(text, new JsonWriterOptions { Indented = true }))
+        Console.WriteLine(Json.Write(json =>
         {
             json.WriteStartArray();
             foreach (Image image in images)
@@ -171,9 +173,7 @@ internal static class ImageCommands
             }
 
             json.WriteEndArray();
-        }
-
-        Console.WriteLine(Encoding.UTF8.GetString(text.ToArray()));
+        }));
     }
 
     private static void WriteList(Utf8JsonWriter json, string name, IReadOnlyList<string> values)

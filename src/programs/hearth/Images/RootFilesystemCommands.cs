@@ -2,7 +2,7 @@ using System.CommandLine;
 using Hearth.Images;
 using Hearth.Images.RootFilesystems;
 
-namespace Hearth.Programs.Hearth;
+namespace Hearth.Programs.Hearth.Images;
 
 /// <summary><c>hearth rootfs build</c>.</summary>
 internal static class RootFilesystemCommands

@@ -1,6 +1,6 @@
 using Hearth.Images;
 
-namespace Hearth.Programs.Hearth;
+namespace Hearth.Programs.Hearth.Images;
 
 /// <summary>
 /// Progress on standard error, so that standard output stays for results. A step with a percentage is a bar on one line
