@@ -3,8 +3,7 @@ using System.Text.Json;
 namespace Hearth.Shim.Protocol;
 
 /// <summary>
-/// What a shim's <c>start</c> prints: where it listens. As JSON where the manager said by MAX_SHIM_VERSION that it reads that,
-/// else the address alone. Source: containerd, docs/runtime-v2.md.
+/// What a shim's <c>start</c> prints: where it listens. The address alone, or JSON where that is of a later version than 2. Source: containerd, docs/runtime-v2.md.
 /// </summary>
 /// <param name="Version">Of the task service: 2 or 3.</param>
 /// <param name="Address"><c>unix://</c> and a path.</param>

@@ -61,15 +61,17 @@ public static class StartCommand
         output.Write(Answer(paths.Address, input.Parameters is not null));
     }
 
-    /// <summary>The answer in the form that the manager reads.</summary>
+    /// <summary>
+    /// The answer in the form that the manager reads. Of the second version everyone reads the address alone; CRI-O, and
+    /// containerd before 1.7, nothing else.
+    /// </summary>
     internal static byte[] Answer(string address, bool asMessage)
     {
-        // What does not say which versions it knows is older than JSON here.
         bool said = int.TryParse(Environment.GetEnvironmentVariable("MAX_SHIM_VERSION"), CultureInfo.InvariantCulture, out int most);
         int version = said ? Math.Clamp(most, OldestVersion, NewestVersion) : asMessage ? NewestVersion : OldestVersion;
         return asMessage
             ? new BootstrapResult { Version = version, Address = address, Protocol = "ttrpc" }.ToByteArray()
-            : System.Text.Encoding.UTF8.GetBytes(new ShimAddress(version, address).Print(asJson: said));
+            : System.Text.Encoding.UTF8.GetBytes(new ShimAddress(version, address).Print(asJson: version > OldestVersion));
     }
 
     private static ShimArguments Complete(ShimArguments arguments, BootstrapParams? parameters) => parameters is null

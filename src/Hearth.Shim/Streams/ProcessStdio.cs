@@ -103,7 +103,8 @@ internal sealed class ProcessStdio : IAsyncDisposable
         {
             var which = new CloseStdinRequest { ContainerId = _request.ContainerId, ExecId = _request.ExecId };
             _input = new InputChannel(open(StdioStream.Stdin), () => agent.CloseStdinAsync(which), _request.StdinOnce);
-            _inputPump = _stdinFifo is null ? Task.CompletedTask : _input.PumpAsync(_stdinFifo);
+            StreamAddress stdin = AddressOf(StdioStream.Stdin);
+            _inputPump = stdin.Kind == StreamKind.Fifo ? PumpAsync(_input, stdin.Path) : Task.CompletedTask;
         }
     }
 
@@ -175,6 +176,23 @@ internal sealed class ProcessStdio : IAsyncDisposable
         }
     }
 
+    // Opened only now that the process is there: ctr gives up its input if that ends before it knows of a task.
+    private Task PumpAsync(InputChannel input, string path)
+    {
+        try
+        {
+            // The second descriptor keeps the input from ending when one client of the manager's goes before the next comes.
+            _stdinFifo = new LoopDescriptor(_loop, FileDescriptor.Open(path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK));
+            _stdinKeeper = FileDescriptor.Open(path, Fcntl.O_WRONLY | Fcntl.O_NONBLOCK);
+            return input.PumpAsync(_stdinFifo);
+        }
+        catch (LinuxException e)
+        {
+            _tell($"There is no input for \"{_request.ContainerId}\": {e.Message}");
+            return input.EndAsync();
+        }
+    }
+
     private async Task FinishAsync(Task pumps)
     {
         await pumps.ConfigureAwait(false);
@@ -204,11 +222,9 @@ internal sealed class ProcessStdio : IAsyncDisposable
         Wanted.Stderr = !stderr.IsNone && !_request.Terminal;
         _stdout = Wanted.Stdout && !IsRelayed(StdioStream.Stdout) ? Channel(stdout, errors: false) : null;
         _stderr = Wanted.Stderr && !IsRelayed(StdioStream.Stderr) ? Channel(stderr, errors: true) : null;
-        if (stdin.Kind == StreamKind.Fifo)
+        if (stdin.Kind == StreamKind.Fifo && !File.Exists(stdin.Path))
         {
-            // The second descriptor keeps the input from ending when one client of the manager's goes before the next comes.
-            _stdinFifo = new LoopDescriptor(_loop, FileDescriptor.Open(stdin.Path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK));
-            _stdinKeeper = FileDescriptor.Open(stdin.Path, Fcntl.O_WRONLY | Fcntl.O_NONBLOCK);
+            throw new TtrpcException(StatusCode.NotFound, $"The FIFO {stdin.Path} of the input is not there.");
         }
     }
 
