@@ -74,8 +74,9 @@ public sealed class BootstrapTests : IDisposable
         (int status, byte[] printed, _) = Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]);
         Assert.Equal(0, status);
         Assert.Equal(137u, DeleteResponse.Parser.ParseFrom(printed).ExitStatus);
-        await ShimUnderTest.EventuallyAsync(() => !File.Exists(path), "the socket stays");
+        await ShimUnderTest.EventuallyAsync(() => !Directory.Exists(Path.GetDirectoryName(path)), "the socket stays");
         Assert.Equal(0, Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]).Status);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")));
     }
 
     [Fact]

@@ -52,7 +52,7 @@ public sealed record ShimPaths(string Socket, string Folder)
     public void Remove()
     {
         using FileDescriptor locked = Lock();
-        if (!ShimLaunch.IsServed(Socket))
+        if (Directory.Exists(SocketFolder) && !ShimLaunch.IsServed(Socket))
         {
             File.Delete(Socket);
             File.Delete(StreamSocket);
