@@ -76,7 +76,7 @@ public sealed partial class PodRuntime
             IReadOnlyDictionary<string, string> state = await running.CreateContainerAsync(
                 new ContainerLaunch { Container = record, Folder = folder, Spec = built.Spec, Image = image, ImageVolumes = volumes }, cancellation).ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
-            Update(entry, container => container with { Phase = ContainerPhase.Created, HandlerState = state });
+            Update(entry, container => container with { Phase = ContainerPhase.Created, HandlerState = state }, flush: false);
             if (pod.Running != running || !pod.Record.IsReady)
             {
                 throw new PodException(PodFault.FailedPrecondition, $"The pod {pod.Record.Id} was stopped meanwhile.");
@@ -263,7 +263,7 @@ public sealed partial class PodRuntime
         try
         {
             await running.StartContainerAsync(id, CancellationToken.None).ConfigureAwait(false);
-            Update(entry, container => container with { Phase = ContainerPhase.Running, StartedAt = now }, fact: true);
+            Update(entry, container => container with { Phase = ContainerPhase.Running, StartedAt = now }, fact: true, flush: false);
         }
         catch (Exception e)
         {

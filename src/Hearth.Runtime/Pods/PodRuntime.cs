@@ -172,8 +172,9 @@ public sealed partial class PodRuntime : IAsyncDisposable
     /// <param name="entry">Whose.</param>
     /// <param name="change">Null for no change.</param>
     /// <param name="fact">It has happened: a disk that takes no more does not undo it.</param>
+    /// <param name="flush">Whether it means something after a reboot, which no pod survives.</param>
     /// <returns>Whether there was a change.</returns>
-    private bool Update(ContainerEntry entry, Func<Container, Container?> change, bool fact = false)
+    private bool Update(ContainerEntry entry, Func<Container, Container?> change, bool fact = false, bool flush = true)
     {
         lock (entry.Sync)
         {
@@ -182,7 +183,7 @@ public sealed partial class PodRuntime : IAsyncDisposable
                 return false;
             }
 
-            Keep(() => _store.Write(changed), fact);
+            Keep(() => _store.Write(changed, flush), fact);
             entry.Record = changed;
             return true;
         }

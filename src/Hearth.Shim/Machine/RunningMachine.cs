@@ -14,6 +14,9 @@ internal sealed class RunningMachine : IPodMachine
     /// <summary>Where the guest has the disk that takes containers' changes.</summary>
     public const string GuestScratch = "/run/hearth/scratch";
 
+    // Where it has images that are volumes.
+    private const string GuestImages = "/run/hearth/images";
+
     private const int ConsoleLines = 40;
     private const int SignalBase = 128;
 
@@ -24,7 +27,9 @@ internal sealed class RunningMachine : IPodMachine
     private readonly MachineParts _parts;
     private readonly ImageDrives _drives;
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _shown = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _imageVolumes = new(StringComparer.Ordinal);
     private volatile bool _stopping;
+    private int _imageVolumeNumber;
     private int _disposed;
 
     public RunningMachine(PodMachineOptions options, MachineParts parts, ImageDrives drives)
@@ -53,7 +58,7 @@ internal sealed class RunningMachine : IPodMachine
 
     public async Task<RootFilesystem> AttachRootAsync(string containerId, string bundle, RuntimeSpec spec, IReadOnlyList<Mount> rootfs, CancellationToken cancellation)
     {
-        if (rootfs is [var only] && IsImage(only))
+        if (rootfs is [var only] && IsImage(only.Type, only.Source, only.Options))
         {
             return await AttachImageAsync(containerId, only, cancellation).ConfigureAwait(false);
         }
@@ -71,25 +76,33 @@ internal sealed class RunningMachine : IPodMachine
         };
     }
 
-    public Task<IReadOnlyList<MountSpec>> AttachVolumesAsync(string containerId, IReadOnlyList<MountSpec> mounts, CancellationToken cancellation)
+    public async Task<IReadOnlyList<MountSpec>> AttachVolumesAsync(string containerId, IReadOnlyList<MountSpec> mounts, CancellationToken cancellation)
     {
         var result = new List<MountSpec>(mounts.Count);
         foreach (MountSpec mount in mounts)
         {
             cancellation.ThrowIfCancellationRequested();
-            result.Add(AttachVolume(containerId, mount));
+            result.Add(IsImage(mount.Type, mount.Source, mount.Options)
+                ? await AttachImageVolumeAsync(containerId, mount, cancellation).ConfigureAwait(false)
+                : AttachVolume(containerId, mount));
         }
 
-        return Task.FromResult<IReadOnlyList<MountSpec>>(result);
+        return result;
     }
 
     public async Task DetachAsync(string containerId)
     {
         try
         {
+            foreach (string target in _imageVolumes.TryRemove(containerId, out ConcurrentBag<string>? targets) ? targets : [])
+            {
+                // Before its drive is given to another image.
+                await Agent.UnmountAsync(new UnmountRequest { Target = target }).ConfigureAwait(false);
+            }
+
             await _drives.DetachAsync(containerId, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (FirecrackerException) when (_stopping || Monitor.Process.Exited.IsCompleted)
+        catch (Exception e) when (e is FirecrackerException or TtrpcException && (_stopping || Monitor.Process.Exited.IsCompleted))
         {
             // The drives went with the machine.
         }
@@ -134,20 +147,32 @@ internal sealed class RunningMachine : IPodMachine
     }
 
     // A drive is read-only, and cannot become anything else.
-    private static bool IsImage(Mount mount) =>
-        mount.Type is "erofs" or "squashfs" or "ext4" && mount.Options.Contains("ro") && File.Exists(mount.Source);
+    private static bool IsImage(string? type, string? source, IEnumerable<string> options) =>
+        type is "erofs" or "squashfs" or "ext4" && options.Contains("ro") && File.Exists(source);
 
-    private async Task<RootFilesystem> AttachImageAsync(string containerId, Mount mount, CancellationToken cancellation)
+    private async Task<RootFilesystem> AttachImageAsync(string containerId, Mount mount, CancellationToken cancellation) => new()
     {
-        string path = Path.GetFullPath(mount.Source);
+        Image = await AttachDriveAsync(containerId, mount.Type, mount.Source, mount.Options.Where(static option => option != "ro"), cancellation).ConfigureAwait(false),
+        ScratchDirectory = _options.Config.Microvm.ScratchMib > 0 ? $"{GuestScratch}/{containerId}" : "",
+    };
+
+    private async Task<Filesystem> AttachDriveAsync(string containerId, string type, string source, IEnumerable<string> options, CancellationToken cancellation)
+    {
+        string path = Path.GetFullPath(source);
         string device = await _drives.AttachAsync(containerId, path, cancellation).ConfigureAwait(false);
-        string[] options = [.. mount.Options.Where(static option => option is not ("ro" or "rw" or "loop"))];
-        return new RootFilesystem
-        {
-            // Of a block device the length is 0 here: then any size will do.
-            Image = new Filesystem { Type = mount.Type, Source = device, Options = { mount.Type == "ext4" ? [.. options, "noload"] : options }, DeviceBytes = (ulong)new FileInfo(path).Length },
-            ScratchDirectory = _options.Config.Microvm.ScratchMib > 0 ? $"{GuestScratch}/{containerId}" : "",
-        };
+        string[] kept = [.. options.Where(static option => option is not ("rw" or "loop"))];
+        // Of a block device the length is 0 here: then any size will do.
+        return new Filesystem { Type = type, Source = device, Options = { type == "ext4" ? [.. kept, "noload"] : kept }, DeviceBytes = (ulong)new FileInfo(path).Length };
+    }
+
+    /// <summary>The content of an image as a volume: mounted outside of the container, where its drive is waited for, and bound into it.</summary>
+    private async Task<MountSpec> AttachImageVolumeAsync(string containerId, MountSpec mount, CancellationToken cancellation)
+    {
+        Filesystem image = await AttachDriveAsync(containerId, mount.Type!, mount.Source!, mount.Options, cancellation).ConfigureAwait(false);
+        string target = $"{GuestImages}/{containerId}-{Interlocked.Increment(ref _imageVolumeNumber)}";
+        await Agent.MountAsync(new MountRequest { Filesystem = image, Target = target }, cancellation).ConfigureAwait(false);
+        _imageVolumes.GetOrAdd(containerId, static _ => []).Add(target);
+        return mount with { Type = "bind", Source = target, Options = ["rbind", .. mount.Options.Where(static option => option is "ro" or "nosuid" or "nodev" or "noexec")] };
     }
 
     private MountSpec AttachVolume(string containerId, MountSpec mount)
