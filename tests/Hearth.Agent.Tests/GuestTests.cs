@@ -141,4 +141,26 @@ public sealed class GuestTests(AgentUnderTest agent) : AgentTestBase(agent)
         Assert.Equal((byte)StdioReply.Malformed, reply[0]);
         Assert.Equal(0, await stream.ReadAsync(reply));
     }
+
+    [Fact]
+    public async Task Files_may_lie_in_folders_and_are_taken_away_again_and_no_name_leads_elsewhere()
+    {
+        await Client.WriteFilesAsync(new WriteFilesRequest
+        {
+            Files =
+            {
+                new GuestFile { Name = "tree/a/file", Content = ByteString.CopyFromUtf8("content") },
+                new GuestFile { Name = "tree/b", Directory = true, Mode = 0x1c0 },
+            },
+        });
+        RuntimeSpec spec = AgentUnderTest.Specification("cat /mnt/a/file; stat -c %a /mnt/b; ls /mnt");
+        spec = spec with { Mounts = [.. spec.Mounts, new() { Destination = "/mnt", Type = "bind", Source = "/run/hearth/files/tree", Options = ["rbind", "ro"] }] };
+        Assert.Equal("content700\na\nb\n", (await Agent.RunAsync(spec)).Output);
+        await Client.WriteFilesAsync(new WriteFilesRequest { Removed = { "tree/a", "tree/not-there" } });
+        Assert.Equal("700\nb\n", (await Agent.RunAsync(spec)).Output);
+        foreach (string name in (string[])["../file", "a/../../file", "/etc/passwd", "a//b", "a/", "."])
+        {
+            await Assert.ThrowsAsync<TtrpcException>(() => Client.WriteFilesAsync(new WriteFilesRequest { Files = { new GuestFile { Name = name } } }));
+        }
+    }
 }

@@ -20,12 +20,18 @@ public sealed class PodMachineTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-pod-").FullName;
     private readonly string _space = $"hp{Guid.NewGuid():N}"[..12];
+    private readonly List<string> _mounted = [];
     private bool _hasSpace;
 
     private string PodFolder => Path.Combine(_folder, new string('p', 64));
 
     public void Dispose()
     {
+        foreach (string path in _mounted)
+        {
+            Host("umount", "-l", path);
+        }
+
         if (_hasSpace)
         {
             Host("ip", "netns", "del", _space);
@@ -42,17 +48,52 @@ public sealed class PodMachineTests : IDisposable
         try
         {
             await UseAsync(machine);
+            // As the kernel would for want of memory.
+            Process.GetProcessById(machine.MonitorPid).Kill();
+            string reason = await machine.Stopped.WaitAsync(s_deadline);
+            Assert.StartsWith("The monitor was killed by signal 9.", reason, StringComparison.Ordinal);
         }
         finally
         {
-            // As the kernel would for want of memory.
-            Process.GetProcessById(machine.MonitorPid).Kill();
+            await machine.DisposeAsync();
         }
 
-        string reason = await machine.Stopped.WaitAsync(s_deadline);
-        Assert.StartsWith("The monitor was killed by signal 9.", reason, StringComparison.Ordinal);
-        await machine.DisposeAsync();
         AssertNothingIsLeft(processes);
+    }
+
+    [Fact]
+    public async Task A_monitor_that_is_only_firecracker_gets_copies_of_volumes_that_follow_their_source()
+    {
+        string monitor = Path.Combine(_folder, "firecracker");
+        File.WriteAllText(monitor, $"#!/bin/sh\nexec {Lab.Monitor} --strict-firecracker \"$@\"\n");
+        File.SetUnixFileMode(monitor, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        PodMachineOptions options = Options(null, jailed: false);
+        await using IPodMachine machine = await PodMachine.StartAsync(
+            options with { Config = options.Config with { Microvm = options.Config.Microvm with { Monitor = monitor } } }, CancellationToken.None);
+        // As the kubelet lays a ConfigMap out.
+        string volume = Directory.CreateDirectory(Path.Combine(_folder, "volume")).FullName;
+        Directory.CreateDirectory(Path.Combine(volume, "..1"));
+        File.WriteAllText(Path.Combine(volume, "..1", "key"), "one\n");
+        File.CreateSymbolicLink(Path.Combine(volume, "..data"), "..1");
+        File.CreateSymbolicLink(Path.Combine(volume, "key"), "..data/key");
+        string empty = Directory.CreateDirectory(Path.Combine(_folder, "empty")).FullName;
+        MountSpec[] mounts =
+        [
+            new() { Destination = "/proc", Type = "proc", Source = "proc" },
+            new() { Destination = "/mnt", Type = "bind", Source = volume, Options = ["rbind", "rprivate", "rw"] },
+            new() { Destination = "/media", Type = "bind", Source = empty, Options = ["rbind", "rprivate", "rw"] },
+        ];
+        await CreateAsync(machine, "one", [new Mount { Type = "ext4", Source = Lab.RootFilesystem, Options = { "ro" } }], mounts);
+        Assert.Equal("one\n", await RunAsync(machine, "one", "cat /mnt/key"));
+        Assert.Equal("refused\nown\n", await RunAsync(machine, "one", "(echo x > /mnt/key) 2>/dev/null || echo refused; echo own > /media/file; cat /media/file"));
+        Directory.CreateDirectory(Path.Combine(volume, "..2"));
+        File.WriteAllText(Path.Combine(volume, "..2", "key"), "two\n");
+        File.CreateSymbolicLink(Path.Combine(volume, "..next"), "..2");
+        File.Move(Path.Combine(volume, "..next"), Path.Combine(volume, "..data"), overwrite: true);
+        Assert.Equal("two\n", await RunAsync(machine, "one", "until grep two /mnt/key; do sleep 0.1; done"));
+        HearthException refused = await Assert.ThrowsAsync<HearthException>(
+            () => machine.AttachRootAsync("two", _folder, new RuntimeSpec(), [], CancellationToken.None));
+        Assert.Contains("virtio-fs", refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -86,7 +127,11 @@ public sealed class PodMachineTests : IDisposable
     private async Task UseAsync(IPodMachine machine)
     {
         // A root that is an image, shared by two containers, with volumes that live.
+        // Shared, as all of a host is that systemd has started.
         string volume = Directory.CreateDirectory(Path.Combine(_folder, "volume")).FullName;
+        Host("mount", "--bind", volume, volume);
+        Host("mount", "--make-shared", volume);
+        _mounted.Add(volume);
         string secret = Path.Combine(_folder, "secret");
         File.WriteAllText(Path.Combine(volume, "host"), "one\n");
         File.WriteAllText(secret, "secret\n");
@@ -117,15 +162,10 @@ public sealed class PodMachineTests : IDisposable
         // A mount that the host makes below a volume appears in it.
         string below = Directory.CreateDirectory(Path.Combine(volume, "below")).FullName;
         Host("mount", "-t", "tmpfs", "tmpfs", below);
-        try
-        {
-            File.WriteAllText(Path.Combine(below, "late"), "late\n");
-            Assert.Equal("late\n", await RunAsync(machine, "one", "until cat /media/below/late 2>/dev/null; do sleep 0.1; done"));
-        }
-        finally
-        {
-            Host("umount", "-l", below);
-        }
+        File.WriteAllText(Path.Combine(below, "late"), "late\n");
+        Assert.Equal("late\n", await RunAsync(machine, "one", "until cat /media/below/late 2>/dev/null; do sleep 0.1; done"));
+        Assert.Equal("private\n", await RunAsync(machine, "one", "cat /mnt/below/late 2>/dev/null || echo private"));
+        Host("umount", "-l", below);
 
         // A root that is a folder of the bundle: what the container changes is changed there.
         string bundle = Directory.CreateDirectory(Path.Combine(_folder, "bundle")).FullName;
@@ -205,7 +245,7 @@ public sealed class PodMachineTests : IDisposable
         return output.ToString();
     }
 
-    private PodMachineOptions Options(string? space, bool jailed = true)
+    private PodMachineOptions Options(string? space, bool jailed = false)
     {
         string binaries = Path.GetDirectoryName(Lab.Monitor)!;
         var microvm = new MicrovmConfig

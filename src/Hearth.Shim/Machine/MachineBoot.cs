@@ -83,6 +83,9 @@ internal sealed class MachineBoot : IAsyncDisposable
         return process.Exited.IsCompleted ? RunningMachine.ReasonOf(await process.Exited.ConfigureAwait(false)) : null;
     }
 
+    /// <summary>What the monitor says, with the host's paths.</summary>
+    public string Translate(string message) => _parts?.Files?.Translate(message) ?? message;
+
     /// <summary>The end of what the guest and the monitor have printed, for an error's end.</summary>
     public string Console(int lines)
     {

@@ -18,6 +18,9 @@ internal interface IMonitorFiles : IDisposable
 
     /// <summary>Takes a file back that the monitor has closed.</summary>
     void TakeBack(string hostPath);
+
+    /// <summary>What the monitor says, with the host's paths.</summary>
+    string Translate(string message);
 }
 
 /// <summary>A monitor without a jail.</summary>
@@ -34,6 +37,8 @@ internal sealed class PlainMonitorFiles(PodFolder folder) : IMonitorFiles
     public void TakeBack(string hostPath)
     {
     }
+
+    public string Translate(string message) => message;
 
     public void Dispose()
     {

@@ -88,6 +88,20 @@ internal sealed class MonitorJail : IMonitorFiles
         }
     }
 
+    public string Translate(string message)
+    {
+        lock (_lock)
+        {
+            // Longer numbers first: /f/1 is the beginning of /f/12.
+            foreach ((string path, int number) in _lent.OrderByDescending(static lent => lent.Value))
+            {
+                message = message.Replace(string.Create(CultureInfo.InvariantCulture, $"/f/{number}"), path, StringComparison.Ordinal);
+            }
+
+            return message;
+        }
+    }
+
     /// <summary>Takes away what a jail has left in a pod's folder.</summary>
     public static void Remove(string folder)
     {

@@ -32,7 +32,8 @@ public static class PodMachine
             string reason = e is OperationCanceledException
                 ? $"it did not answer within {seconds} s (boot_timeout_s of [microvm] in hearth.toml)"
                 : await boot.MonitorEndAsync(e).ConfigureAwait(false) ?? e.Message;
-            string console = boot.Console(ConsoleLines);
+            reason = boot.Translate(reason);
+            string console = boot.Translate(boot.Console(ConsoleLines));
             await boot.DisposeAsync().ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
             if (e is OperationCanceledException or HearthException or FirecrackerException or TtrpcException or IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException)

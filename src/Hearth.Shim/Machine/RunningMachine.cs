@@ -26,6 +26,7 @@ internal sealed class RunningMachine : IPodMachine
     private readonly PodMachineOptions _options;
     private readonly MachineParts _parts;
     private readonly ImageDrives _drives;
+    private readonly CopiedVolumes? _copies;
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _shown = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _imageVolumes = new(StringComparer.Ordinal);
     private volatile bool _stopping;
@@ -37,6 +38,7 @@ internal sealed class RunningMachine : IPodMachine
         _options = options;
         _parts = parts;
         _drives = drives;
+        _copies = parts.Shared is null ? new CopiedVolumes(parts.Agent!) : null;
         Stopped = WatchAsync();
     }
 
@@ -48,11 +50,11 @@ internal sealed class RunningMachine : IPodMachine
 
     private PodMonitor Monitor => _parts.Monitor!;
 
-    /// <summary>A monitor's exit status in words.</summary>
+    /// <summary>A monitor's exit status in words. Firecracker's own are 148 to 157, which no signal ends a process with.</summary>
     public static string ReasonOf(int status) => status switch
     {
         0 => "The guest has ended the machine.",
-        > SignalBase => $"The monitor was killed by signal {status - SignalBase}.",
+        > SignalBase and < 148 => $"The monitor was killed by signal {status - SignalBase}.",
         _ => $"The monitor ended with status {status}.",
     };
 
@@ -84,7 +86,7 @@ internal sealed class RunningMachine : IPodMachine
             cancellation.ThrowIfCancellationRequested();
             result.Add(IsImage(mount.Type, mount.Source, mount.Options)
                 ? await AttachImageVolumeAsync(containerId, mount, cancellation).ConfigureAwait(false)
-                : AttachVolume(containerId, mount));
+                : await AttachVolumeAsync(containerId, mount, cancellation).ConfigureAwait(false));
         }
 
         return result;
@@ -105,6 +107,11 @@ internal sealed class RunningMachine : IPodMachine
         catch (Exception e) when (e is FirecrackerException or TtrpcException && (_stopping || Monitor.Process.Exited.IsCompleted))
         {
             // The drives went with the machine.
+        }
+
+        if (_copies is not null)
+        {
+            await _copies.RemoveAsync(containerId).ConfigureAwait(false);
         }
 
         if (_shown.TryRemove(containerId, out ConcurrentBag<string>? names) && _parts.Shared is { } shared)
@@ -140,6 +147,11 @@ internal sealed class RunningMachine : IPodMachine
         }
 
         _stopping = true;
+        if (_copies is not null)
+        {
+            await _copies.DisposeAsync().ConfigureAwait(false);
+        }
+
         await ShutDownAsync().ConfigureAwait(false);
         await _parts.DisposeAsync().ConfigureAwait(false);
         await Stopped.ConfigureAwait(false);
@@ -175,7 +187,7 @@ internal sealed class RunningMachine : IPodMachine
         return mount with { Type = "bind", Source = target, Options = ["rbind", .. mount.Options.Where(static option => option is "ro" or "nosuid" or "nodev" or "noexec")] };
     }
 
-    private MountSpec AttachVolume(string containerId, MountSpec mount)
+    private async Task<MountSpec> AttachVolumeAsync(string containerId, MountSpec mount, CancellationToken cancellation)
     {
         bool isBind = mount.Type is "bind" or "rbind" || mount.Options.Any(static option => option is "bind" or "rbind");
         if (!isBind)
@@ -199,20 +211,34 @@ internal sealed class RunningMachine : IPodMachine
             throw new HearthException($"The mount at {mount.Destination} has no absolute source.");
         }
 
-        SharedFolder shared = _parts.Shared ?? throw new HearthException(
-            $"The mount at {mount.Destination} needs virtio-fs, which this monitor does not have: use hearth-vmm as monitor.");
-        string name = shared.AddBind(
-            mount.Source,
-            recursive: mount.Type == "rbind" || mount.Options.Contains("rbind"),
-            readOnly: mount.Options.Contains("ro"),
-            keepsUp: mount.Options.Any(static option => option is "slave" or "rslave"));
-        Remember(containerId, name);
+        bool isReadOnly = mount.Options.Contains("ro");
+        string source;
+        if (_parts.Shared is { } shared)
+        {
+            string name = shared.AddBind(
+                mount.Source,
+                recursive: mount.Type == "rbind" || mount.Options.Contains("rbind"),
+                isReadOnly,
+                keepsUp: mount.Options.Any(static option => option is "slave" or "rslave"));
+            Remember(containerId, name);
+            source = $"{SharedFolder.GuestPath}/{name}";
+        }
+        else
+        {
+            (source, bool onlyRead) = await _copies!.AddAsync(containerId, mount.Source, cancellation).ConfigureAwait(false);
+            isReadOnly |= onlyRead;
+        }
+
         // In the guest it is one file system: what spreads there is nobody's business outside.
         return mount with
         {
             Type = "bind",
-            Source = $"{SharedFolder.GuestPath}/{name}",
-            Options = ["rbind", .. mount.Options.Where(static option => option is not ("bind" or "rbind") && !HostMount.IsPropagation(option))],
+            Source = source,
+            Options =
+            [
+                "rbind", isReadOnly ? "ro" : "rw",
+                .. mount.Options.Where(static option => option is not ("bind" or "rbind" or "ro" or "rw") && !HostMount.IsPropagation(option)),
+            ],
         };
     }
 

@@ -21,7 +21,7 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         .Unary("ConfigureNetwork", Network.Parser, Sync<Network>(GuestNetwork.Apply))
         .Unary("SetTime", SetTimeRequest.Parser, Sync<SetTimeRequest>(SetTime))
         .Unary("ReseedRandom", ReseedRandomRequest.Parser, Sync<ReseedRandomRequest>(static request => Reseed(request.Seed.Span)))
-        .Unary("WriteFiles", WriteFilesRequest.Parser, Sync<WriteFilesRequest>(request => agent.WriteFiles(request.Files)))
+        .Unary("WriteFiles", WriteFilesRequest.Parser, Sync<WriteFilesRequest>(agent.WriteFiles))
         .Unary("Mount", MountRequest.Parser, Sync<MountRequest>(agent.Mount))
         .Unary("Unmount", UnmountRequest.Parser, Sync<UnmountRequest>(request => Mounts.Detach(agent.OwnPath(request.Target))))
         .Unary("CreateContainer", CreateContainerRequest.Parser, Sync<CreateContainerRequest, CreateContainerResponse>(agent.CreateContainer))
@@ -87,7 +87,7 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
             File.WriteAllText(path, value);
         }
 
-        WriteFiles(request.Files);
+        WriteFiles(new WriteFilesRequest { Files = { request.Files } });
         if (request.Network is { } network)
         {
             GuestNetwork.Apply(network);
@@ -112,20 +112,41 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         Machine.ReseedRandom(seed);
     }
 
-    // In place: containers have mounted the file, not its name.
-    private void WriteFiles(IEnumerable<GuestFile> files)
+    // In place: containers have mounted the file, not its name. They write to none that has others below it.
+    private void WriteFiles(WriteFilesRequest request)
     {
-        foreach (GuestFile file in files)
+        foreach (string path in request.Removed.Select(FilePath))
         {
-            if (file.Name is "" or "." or ".." || file.Name.Contains('/') || file.Name.Contains('\0'))
+            if (Directory.Exists(path))
             {
-                throw new TtrpcException(StatusCode.InvalidArgument, $"\"{file.Name}\" is no file name.");
+                Directory.Delete(path, recursive: true);
+            }
+            else if (File.Exists(path))
+            {
+                File.Delete(path);
+            }
+        }
+
+        foreach (GuestFile file in request.Files)
+        {
+            string path = FilePath(file.Name);
+            Directory.CreateDirectory(file.Directory ? path : Path.GetDirectoryName(path)!);
+            if (!file.Directory)
+            {
+                File.WriteAllBytes(path, file.Content.ToByteArray());
             }
 
-            string path = $"{paths.Files}/{file.Name}";
-            File.WriteAllBytes(path, file.Content.ToByteArray());
-            File.SetUnixFileMode(path, (UnixFileMode)((file.Mode == 0 ? 0x1a4 : file.Mode) & 0xfff));
+            uint mode = file.Mode != 0 ? file.Mode : file.Directory ? 0x1edu : 0x1a4u;
+            File.SetUnixFileMode(path, (UnixFileMode)(mode & 0xfff));
         }
+    }
+
+    private string FilePath(string name)
+    {
+        string path = $"{paths.Files}/{name}";
+        return name.Length > 0 && !name.Contains('\0') && !name.EndsWith('/') && Path.GetFullPath(path) == path
+            ? path
+            : throw new TtrpcException(StatusCode.InvalidArgument, $"\"{name}\" is no file name.");
     }
 
     private void Mount(MountRequest request)
