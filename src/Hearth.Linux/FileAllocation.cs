@@ -7,11 +7,11 @@ public static class FileAllocation
 {
     private const int BytesPerBlock = 512;
 
-    /// <summary>The bytes allocated to a file or folder itself.</summary>
-    /// <exception cref="LinuxException">It cannot be opened.</exception>
+    /// <summary>The bytes allocated to a file, folder, link or socket itself.</summary>
+    /// <exception cref="LinuxException">It is not there, or not to be reached.</exception>
     public static unsafe long BytesOf(string path)
     {
-        using FileDescriptor file = FileDescriptor.Open(path, Fcntl.O_RDONLY);
+        using FileDescriptor file = FileDescriptor.Open(path, Fcntl.O_PATH | Fcntl.O_NOFOLLOW);
         stat_t status;
         // SAFETY: the kernel fills the structure, which is on this stack and as large as it expects (the ABI tests check).
         FileDescriptor.Check(SysStat.fstat(file.Number, &status), $"fstat(\"{path}\")");

@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Hearth.Linux.Tests;
 
 public sealed class FileAllocationTests
@@ -20,6 +22,24 @@ public sealed class FileAllocationTests
         finally
         {
             File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void A_socket_and_a_link_to_nowhere_take_no_room()
+    {
+        string folder = Directory.CreateTempSubdirectory("hearth-allocation-").FullName;
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            socket.Bind(new UnixDomainSocketEndPoint(Path.Combine(folder, "s")));
+            File.CreateSymbolicLink(Path.Combine(folder, "l"), "/nowhere");
+            Assert.Equal(0, FileAllocation.BytesOf(Path.Combine(folder, "s")));
+            Assert.Equal(0, FileAllocation.BytesOf(Path.Combine(folder, "l")));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
         }
     }
 
