@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/common.sh
+. lab/oci-layout.sh
 rounds=$1
 
 [ "$(id -u)" -eq 0 ] || die "containerd and umoci unpack as root: run this as root"
@@ -13,6 +14,8 @@ registry=$(apt_unpack docker-registry)
 peer=$(apt_unpack containerd)
 PATH="$PATH:$registry/usr/bin:$peer/usr/bin"
 work=$(mktemp -d)
+layout="$work/layout"
+mkdir "$layout"
 started=()
 cleanup() {
   for pid in "${started[@]}"; do
@@ -23,44 +26,30 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# blob FILE: moves a file into the layout by its digest; sets digest and size.
-blob() {
-  digest=$(sha256sum <"$1" | cut -c1-64)
-  size=$(stat -c %s "$1")
-  mv "$1" "$work/layout/blobs/sha256/$digest"
-}
-
 # Three layers, of folders that every machine with the SDK has.
 make_image() {
-  local sdk layers="" diff_ids="" folder
+  local sdk folder layers="" diff_ids="" manifests=""
   sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
-  mkdir -p "$work/layout/blobs/sha256"
+  mkdir "$work/layer"
   for folder in shared packs templates; do
-    tar -C "$sdk" --sort=name -cf "$work/layer.tar" "$folder"
-    diff_ids+="${diff_ids:+,}\"sha256:$(sha256sum <"$work/layer.tar" | cut -c1-64)\""
-    gzip -6 -n "$work/layer.tar"
-    blob "$work/layer.tar.gz"
-    layers+="${layers:+,}{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"sha256:$digest\",\"size\":$size}"
+    mkdir "$work/layer/$folder"
+    cp -a "$sdk/$folder/." "$work/layer/$folder/"
+    layer "$work/layer"
+    rm -rf "$work/layer/$folder"
   done
-  echo "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[$diff_ids]}}" >"$work/json"
-  blob "$work/json"
-  echo "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"sha256:$digest\",\"size\":$size},\"layers\":[$layers]}" >"$work/json"
-  blob "$work/json"
-  echo '{"imageLayoutVersion":"1.0.0"}' >"$work/layout/oci-layout"
-  echo "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"sha256:$digest\",\"size\":$size,\"annotations\":{\"org.opencontainers.image.ref.name\":\"x\"}}]}" >"$work/layout/index.json"
+  image x '{}'
 }
 
 start_servers() {
   # A port of this process' own number, among those that nothing else takes.
   host=127.0.0.1:$((20000 + $$ % 10000))
-  printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\nlog: {level: error}\n' "$work/registry" "$host" >"$work/registry.yml"
-  docker-registry serve "$work/registry.yml" >/dev/null 2>&1 &
-  started+=($!)
+  registry_up "$work/registry" "${host#*:}"
+  started+=("$registry_pid")
   printf 'version = 2\nroot = "%s"\nstate = "%s"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "%s"\n' \
     "$work/containerd" "$work/state" "$work/sock" >"$work/containerd.toml"
   containerd -c "$work/containerd.toml" >/dev/null 2>&1 &
   started+=($!)
-  until skopeo copy -q --dest-tls-verify=false "oci:$work/layout:x" "docker://$host/bench:1" 2>/dev/null && ctr -a "$work/sock" version >/dev/null 2>&1; do :; done
+  until skopeo copy -q --dest-tls-verify=false "oci:$layout:x" "docker://$host/bench:1" 2>/dev/null && ctr -a "$work/sock" version >/dev/null 2>&1; do :; done
 }
 
 # timed CMD...: sets took to its microseconds.

@@ -103,6 +103,7 @@ if [ -n "$lab" ]; then
   setup_guest
   setup_agent_initrd
   setup_stock_kernel
+  lab/images.sh build >/dev/null
   run_tests Hearth.Lab.Tests in_lab Hearth.Lab.Tests
 fi
 

@@ -67,13 +67,10 @@ public sealed class ImageService
         () =>
         {
             StoreUsage images = _store.Usage();
-            // Bundles, and the shims' folders: scratch disks.
-            FolderUsage bundles = Measure(Path.Combine(_config.Daemon.State, State.PodFolders.Name), cancellation);
-            FolderUsage machines = Measure(Path.Combine(_config.Daemon.State, "pods"), cancellation);
             return new DiskUsage(
                 DateTimeOffset.UtcNow,
                 new FolderUsage(_store.Root, images.Bytes, images.Inodes),
-                new FolderUsage(_config.Daemon.State, bundles.Bytes + machines.Bytes, bundles.Inodes + machines.Inodes));
+                Measure(Path.Combine(_config.Daemon.State, "pods"), cancellation));
         },
         cancellation);
 
@@ -124,9 +121,9 @@ public sealed class ImageService
                     inodes++;
                     bytes += FileAllocation.BytesOf(entry.FullName);
                 }
-                catch (LinuxException)
+                catch (LinuxException e) when (e.Errno == Errno.ENOENT)
                 {
-                    // Removed since it was listed, or behind a mount that has lost its server.
+                    // Removed since it was listed.
                 }
             }
         }

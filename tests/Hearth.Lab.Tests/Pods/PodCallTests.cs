@@ -132,8 +132,9 @@ public sealed class PodCallTests(PodLab lab) : PodTestBase(lab)
         Assert.Equal(16_000_000, (await Client.ExecAsync(container, "head -c 20000000 /dev/zero | tr '\\0' x | head -c 16000000")).Stdout.Length);
         await CriClient.FailsAsync(() => Client.ExecAsync(container, "sleep 1000", timeoutSeconds: 1), StatusCode.DeadlineExceeded);
         await UntilAsync(async () => !(await Client.OutputAsync(container, "ps")).Contains("sleep 1000\n", StringComparison.Ordinal), "the end of what took too long");
-        RpcException missing = await CriClient.FailsAsync(async () => await Client.Runtime.ExecSyncAsync(new ExecSyncRequest { ContainerId = container, Cmd = { "/no/such/program" } }, deadline: CriClient.Deadline));
-        Assert.Contains("/no/such/program", missing.Status.Detail, StringComparison.Ordinal);
+        ExecSyncResponse missing = await Client.Runtime.ExecSyncAsync(new ExecSyncRequest { ContainerId = container, Cmd = { "/no/such/program" } }, deadline: CriClient.Deadline);
+        Assert.Equal(127, missing.ExitCode);
+        Assert.Contains("/no/such/program", missing.Stderr.ToStringUtf8(), StringComparison.Ordinal);
         string[] answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => Client.OutputAsync(container, $"echo {i}")));
         Assert.Equal(Enumerable.Range(0, 16).Select(static i => $"{i}\n"), answers);
     }

@@ -19,6 +19,7 @@ public sealed class PodLab : IAsyncLifetime
     private Process? _daemon;
     private CriClient? _client;
     private int _names;
+    private bool _warm;
 
     internal string Folder => _folder;
 
@@ -96,12 +97,23 @@ public sealed class PodLab : IAsyncLifetime
             RegistryPort = FreePort();
             _registry = Process.Start(new ProcessStartInfo(Lab.ImagesScript, ["serve", $"{RegistryPort}"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             WriteConfig();
-            await AwaitPortAsync(RegistryPort);
+            await AwaitRegistryAsync();
         }
 
         if (_daemon is null or { HasExited: true })
         {
             await StartDaemonAsync();
+        }
+
+        if (!_warm)
+        {
+            // What the first pod makes and all others share: the bridge, the parents of cgroups and folders.
+            _warm = true;
+            await Client.PullAsync(Busybox);
+            PodSandboxConfig config = Pod("first");
+            string pod = await Client.RunPodAsync(config);
+            await Client.RunContainerAsync(pod, config, Idle("main"));
+            await Client.RemovePodAsync(pod);
         }
 
         return _client!;
@@ -246,15 +258,16 @@ public sealed class PodLab : IAsyncLifetime
         return path;
     }
 
-    private static async Task AwaitPortAsync(int port)
+    private async Task AwaitRegistryAsync()
     {
         DateTime deadline = DateTime.UtcNow.AddSeconds(120);
         while (true)
         {
+            Assert.False(_registry!.HasExited, "the registry ended: has lab/images.sh build made its images?");
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             try
             {
-                await socket.ConnectAsync(IPAddress.Loopback, port);
+                await socket.ConnectAsync(IPAddress.Loopback, RegistryPort);
                 return;
             }
             catch (SocketException) when (DateTime.UtcNow < deadline)

@@ -151,10 +151,10 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         config.Linux.SecurityContext = new LinuxSandboxSecurityContext { NamespaceOptions = new NamespaceOption { Pid = NamespaceMode.Container } };
         config.Linux.Sysctls["net.ipv4.ip_unprivileged_port_start"] = "7";
         string pod = await RunPodAsync(config);
-        string one = await Client.RunContainerAsync(pod, config, Lab.Shell("one", "echo hello | nc -l -p 7000 -s 127.0.0.1; sleep 100000"));
+        string one = await Client.RunContainerAsync(pod, config, Lab.Shell("one", "echo hello >/www/index.html; httpd -p 127.0.0.1:7000 -h /www; sleep 100000"));
         string two = await Client.RunContainerAsync(pod, config, Lab.Idle("two"));
         string greeting = "";
-        await UntilAsync(async () => (greeting = (await Client.ExecAsync(two, "nc 127.0.0.1 7000 </dev/null")).Stdout).Length > 0, "the neighbour's port");
+        await UntilAsync(async () => (greeting = (await Client.ExecAsync(two, "wget -qO- http://127.0.0.1:7000/")).Stdout).Length > 0, "the neighbour's port");
         Assert.Equal("hello\n", greeting);
         Assert.Equal("7\n", await Client.OutputAsync(two, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start"));
         Assert.Equal(await Client.OutputAsync(one, "readlink /proc/self/ns/ipc /proc/self/ns/net"), await Client.OutputAsync(two, "readlink /proc/self/ns/ipc /proc/self/ns/net"));
