@@ -7,8 +7,8 @@ public static class FileAllocation
 {
     private const int BytesPerBlock = 512;
 
-    /// <summary>The bytes allocated to a file, folder, link, socket or pipe itself.</summary>
-    /// <exception cref="LinuxException">It is not there.</exception>
+    /// <summary>The bytes allocated to a file, folder, link or socket itself.</summary>
+    /// <exception cref="LinuxException">It is not there, or not to be reached.</exception>
     public static unsafe long BytesOf(string path)
     {
         using FileDescriptor file = FileDescriptor.Open(path, Fcntl.O_PATH | Fcntl.O_NOFOLLOW);

@@ -166,7 +166,7 @@ public sealed class MicrovmHandlerTests : IAsyncLifetime
         IRunningPod pod = await StartAsync();
         await pod.StopAsync(TestContext.Current.CancellationToken);
         await pod.DisposeAsync();
-        Assert.Equal(["Create pod", "Start pod", "Kill pod 9", "Delete pod", "Shutdown True"], _shim.Calls);
+        Assert.Equal(["Create pod", "Start pod", "Kill pod 9", "Wait pod", "Delete pod", "Shutdown True"], _shim.Calls);
         Assert.Single(_shim.ProgramCalls);
         Assert.Empty(Seen());
     }

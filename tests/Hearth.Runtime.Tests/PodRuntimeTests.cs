@@ -233,6 +233,7 @@ public sealed class PodRuntimeTests : IAsyncLifetime
         _world.Pods[pod].Containers.TryRemove(lost, out _);
         _world.Pods.TryRemove(dead, out _);
         Directory.CreateDirectory(Folder("stranger"));
+        string shims = Directory.CreateDirectory(Path.Combine(_world.Config.Daemon.State, "pods", "0123")).FullName;
         _world.Networks["stranger"] = true;
 
         await _world.RestartAsync();
@@ -246,6 +247,7 @@ public sealed class PodRuntimeTests : IAsyncLifetime
         Assert.False(Runtime.GetPod(stopped).IsReady);
         Assert.Equal([pod], _world.Networks.Keys);
         Assert.False(Directory.Exists(Folder("stranger")));
+        Assert.True(Directory.Exists(shims));
         await FaultsAsync(PodFault.AlreadyExists, Runtime.RunPodAsync(Pod("p")));
         await Runtime.StopContainerAsync(lives, TimeSpan.FromMinutes(1));
         foreach (string id in new[] { pod, dead, stopped })
@@ -423,11 +425,11 @@ public sealed class PodRuntimeTests : IAsyncLifetime
         Assert.Empty(world.Runtime.ListContainers());
         Assert.Empty(Directory.GetFiles(Path.Combine(world.Config.Daemon.Root, "pods")));
         Assert.Empty(Directory.GetFiles(Path.Combine(world.Config.Daemon.Root, "containers")));
-        string pods = Path.Combine(world.Config.Daemon.State, "pods");
+        string pods = Path.Combine(world.Config.Daemon.State, "bundles");
         Assert.Empty(Directory.Exists(pods) ? Directory.GetFileSystemEntries(pods) : []);
     }
 
-    private string Folder(string pod) => Path.Combine(_world.Config.Daemon.State, "pods", pod);
+    private string Folder(string pod) => Path.Combine(_world.Config.Daemon.State, "bundles", pod);
 
     private Task<string> StartedAsync(string pod, string name, string program) => StartedAsync(Runtime, pod, name, program);
 

@@ -51,7 +51,7 @@ public sealed record PodLaunch
 
     public required HearthConfig Config { get; init; }
 
-    /// <summary>A folder of the pod's own that does not outlive a reboot (<c>STATE/pods/ID</c>): there, and empty at the start.</summary>
+    /// <summary>A folder of the pod's own that does not outlive a reboot (<c>STATE/bundles/ID</c>): there, and empty at the start.</summary>
     public required string Folder { get; init; }
 
     /// <summary>resolv.conf, hosts and hostname of the pod, for containers to be mounted.</summary>

@@ -67,10 +67,13 @@ public sealed class ImageService
         () =>
         {
             StoreUsage images = _store.Usage();
+            // Bundles, and the shims' folders: scratch disks.
+            FolderUsage bundles = Measure(Path.Combine(_config.Daemon.State, State.PodFolders.Name), cancellation);
+            FolderUsage machines = Measure(Path.Combine(_config.Daemon.State, "pods"), cancellation);
             return new DiskUsage(
                 DateTimeOffset.UtcNow,
                 new FolderUsage(_store.Root, images.Bytes, images.Inodes),
-                Measure(Path.Combine(_config.Daemon.State, "pods"), cancellation));
+                new FolderUsage(_config.Daemon.State, bundles.Bytes + machines.Bytes, bundles.Inodes + machines.Inodes));
         },
         cancellation);
 
@@ -121,9 +124,9 @@ public sealed class ImageService
                     inodes++;
                     bytes += FileAllocation.BytesOf(entry.FullName);
                 }
-                catch (LinuxException e) when (e.Errno == Errno.ENOENT)
+                catch (LinuxException)
                 {
-                    // Removed since it was listed.
+                    // Removed since it was listed, or behind a mount that has lost its server.
                 }
             }
         }

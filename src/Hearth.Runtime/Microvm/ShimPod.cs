@@ -182,7 +182,8 @@ internal sealed class ShimPod : IRunningPod
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             limit.CancelAfter(s_endTime);
             await _client.KillAsync(_id, Specs.Signals.Kill, all: true, "", limit.Token).ConfigureAwait(false);
-            // With it the machine has ended, and has given everything back.
+            await _client.WaitAsync(_id, "", limit.Token).ConfigureAwait(false);
+            // With it the machine has given everything back.
             await _client.DeleteAsync(_id, "", limit.Token).ConfigureAwait(false);
             ended = true;
             await _client.ShutdownAsync(_id, now: true, limit.Token).ConfigureAwait(false);

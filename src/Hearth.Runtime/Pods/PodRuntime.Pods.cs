@@ -169,7 +169,7 @@ public sealed partial class PodRuntime
         };
     }
 
-    private string PodFolder(string id) => Path.Combine(_config.Daemon.State, "pods", id);
+    private string PodFolder(string id) => Path.Combine(_config.Daemon.State, PodFolders.Name, id);
 
     private static async Task WithHostsAsync(Task<IReadOnlyList<string>> network, PodFiles files, PodConfig config) =>
         PodFolders.WriteHosts(files, config, await network.ConfigureAwait(false));

@@ -146,7 +146,7 @@ public sealed partial class PodRuntime
         // Pods of a handler that is not here are live too.
         HashSet<string> live = [.. recorded.Where(pod => _pods.Find(pod.Id) is { } entry ? entry.Record is { NetworkReleased: false } : !_handlers.ContainsKey(pod.Handler)).Select(static pod => pod.Id)];
         await _network.CollectAsync(live, _log, cancellation).ConfigureAwait(false);
-        string folders = Path.Combine(_config.Daemon.State, "pods");
+        string folders = Path.Combine(_config.Daemon.State, PodFolders.Name);
         HashSet<string> known = [.. recorded.Select(static pod => pod.Id).Where(id => _pods.Find(id) is not null), .. recorded.Where(pod => !_handlers.ContainsKey(pod.Handler)).Select(static pod => pod.Id)];
         foreach (string folder in Directory.Exists(folders) ? Directory.GetDirectories(folders) : [])
         {

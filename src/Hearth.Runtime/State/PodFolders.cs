@@ -7,10 +7,13 @@ using Hearth.Runtime.Specs;
 namespace Hearth.Runtime.State;
 
 /// <summary>
-/// A pod's folder, <c>STATE/pods/ID</c>: its bundle, its name files, and <c>containers/ID</c> for each container's bundle.
+/// A pod's folder, <c>STATE/bundles/ID</c> (<c>STATE/pods</c> is the shims'): its bundle, its name files, and <c>containers/ID</c> for each container's bundle.
 /// </summary>
 internal static class PodFolders
 {
+    /// <summary>Of the folder below the state folder.</summary>
+    public const string Name = "bundles";
+
     /// <summary>The specification in a bundle.</summary>
     public const string SpecFile = "config.json";
 
