@@ -34,4 +34,12 @@ public static unsafe class RandomBytes
             destination = destination[(int)filled..];
         }
     }
+
+    /// <summary>A name that nobody else has: 32 hexadecimal digits.</summary>
+    public static string Name()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        Fill(bytes);
+        return Convert.ToHexStringLower(bytes);
+    }
 }

@@ -39,7 +39,7 @@ internal static class JailUsers
     private static bool TryCreate(string file, byte[] content)
     {
         // Whole from its beginning on: whoever sees an empty one would take it for abandoned.
-        string next = $"{file}.{Guid.NewGuid():N}";
+        string next = $"{file}.{RandomBytes.Name()}";
         File.WriteAllBytes(next, content);
         try
         {

@@ -43,7 +43,7 @@ internal sealed class MachineBoot : IAsyncDisposable
     {
         var folder = PodFolder.Create(_options.Folder);
         string scratchFolder = $"{_options.Config.Daemon.Root}/scratch";
-        string scratchName = $"{Guid.NewGuid():N}.ext4";
+        string scratchName = $"{RandomBytes.Name()}.ext4";
         _parts = new MachineParts(folder, new MachineRecord
         {
             NetworkNamespace = _options.NetworkNamespace,

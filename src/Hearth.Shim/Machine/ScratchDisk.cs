@@ -46,7 +46,7 @@ internal static class ScratchDisk
 
     private static async Task MakeTemplateAsync(string template, int mebibytes, CancellationToken cancellation)
     {
-        string next = $"{template}.{Guid.NewGuid():N}";
+        string next = $"{template}.{RandomBytes.Name()}";
         try
         {
             string mke2fs = File.Exists("/usr/sbin/mke2fs") ? "/usr/sbin/mke2fs" : "/sbin/mke2fs";

@@ -12,6 +12,9 @@ internal sealed class RootFilesystemMount
     private static readonly string[] s_parts = ["rootfs", "scratch", "image"];
     private static readonly TimeSpan s_deviceTime = TimeSpan.FromSeconds(10);
 
+    // Names what is being deleted. Not a random name: the agent has no OpenSSL, which the runtime would ask for one.
+    private static int s_removed;
+
     private readonly string _directory;
     private readonly string? _scratchDirectory;
 
@@ -140,7 +143,7 @@ internal sealed class RootFilesystemMount
             return;
         }
 
-        string removed = $"{_scratchDirectory}.{Guid.NewGuid():N}";
+        string removed = $"{_scratchDirectory}.removed-{Interlocked.Increment(ref s_removed)}";
         Directory.Move(_scratchDirectory, removed);
         _ = Task.Run(() =>
         {
