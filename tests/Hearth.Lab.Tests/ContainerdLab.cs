@@ -69,6 +69,7 @@ public sealed class ContainerdLab : IDisposable
             memory_mib = 192
             boot_timeout_s = 150
             scratch_mib = 256
+            {Environment.GetEnvironmentVariable("HEARTH_LAB_MICROVM")}
             """);
         string config = Path.Combine(_folder, "config.toml");
         File.WriteAllText(config, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n");

@@ -41,6 +41,8 @@ public sealed class TestMachine : IPodMachine
 
     public int MonitorPid => _process.Id;
 
+    public string MonitorVersion => "0.0.0";
+
     public AgentClient Agent { get; }
 
     public Task<string> Stopped => _stopped.Task;

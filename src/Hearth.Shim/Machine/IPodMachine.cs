@@ -36,6 +36,9 @@ public interface IPodMachine : IAsyncDisposable
     /// <summary>The monitor's process on the host.</summary>
     int MonitorPid { get; }
 
+    /// <summary>Of the Firecracker API, as the monitor says.</summary>
+    string MonitorVersion { get; }
+
     /// <summary>The agent, which has answered.</summary>
     AgentClient Agent { get; }
 

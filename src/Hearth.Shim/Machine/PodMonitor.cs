@@ -48,6 +48,9 @@ internal sealed class PodMonitor : IAsyncDisposable
         return new PodMonitor(process, files);
     }
 
+    /// <summary>Of Firecracker's API; empty before it answers.</summary>
+    public string Version { get; private set; } = "";
+
     /// <summary>Waits for the API, and asks who it is.</summary>
     /// <returns>The version of Firecracker's API.</returns>
     public async Task<string> WaitForApiAsync(CancellationToken cancellation)
@@ -58,7 +61,7 @@ internal sealed class PodMonitor : IAsyncDisposable
             {
                 if (File.Exists(_files.ApiSocket.Here))
                 {
-                    return await Client.GetVersionAsync(cancellation).ConfigureAwait(false);
+                    return Version = await Client.GetVersionAsync(cancellation).ConfigureAwait(false);
                 }
             }
             catch (FirecrackerException e) when (e.Status is null && !Process.Exited.IsCompleted)

@@ -44,6 +44,8 @@ internal sealed class RunningMachine : IPodMachine
 
     public int MonitorPid => Monitor.Process.Pid;
 
+    public string MonitorVersion => Monitor.Version;
+
     public AgentClient Agent => _parts.Agent!;
 
     public Task<string> Stopped { get; }

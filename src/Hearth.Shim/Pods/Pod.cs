@@ -65,8 +65,8 @@ internal sealed class Pod : IAsyncDisposable
     /// <summary>The process on the host whose end is the pod's; 0 when there is none.</summary>
     public uint MonitorPid => (uint)(_machine?.MonitorPid ?? 0);
 
-    /// <summary>The monitor's program, by its file.</summary>
-    public string MonitorVersion => Config.Microvm.Monitor;
+    /// <summary>Of the Firecracker API that the monitor speaks; empty without one.</summary>
+    public string MonitorVersion => _machine?.MonitorVersion ?? "";
 
     /// <exception cref="TtrpcException">Unavailable: it has ended.</exception>
     public IPodMachine Machine => _machine ?? throw new TtrpcException(StatusCode.Unavailable, $"The pod's machine does not run. {_reason}");
