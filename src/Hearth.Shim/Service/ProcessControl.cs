@@ -176,6 +176,7 @@ internal sealed class ProcessControl(Pod pod)
         }
 
         init.HasStarted();
+        init.Streams?.BeginInput();
         pod.Events.Publish("/tasks/start", new TaskStart { ContainerId = container.Id, Pid = init.HostPid });
         await container.Hooks.RunStartedAsync((int)init.HostPid).ConfigureAwait(false);
     }
@@ -212,6 +213,7 @@ internal sealed class ProcessControl(Pod pod)
         process.HasStarted();
         pod.Events.Publish("/tasks/exec-started", new TaskExecStarted { ContainerId = container.Id, ExecId = process.ExecId, Pid = process.HostPid });
         streams.Begin(agent);
+        streams.BeginInput();
         _ = ContainerCreation.WatchAsync(pod, container, process, agent);
     }
 

@@ -46,6 +46,7 @@ internal sealed class ProcessStdio : IAsyncDisposable
     private LoggingProgram? _program;
     private LoopDescriptor? _stdinFifo;
     private FileDescriptor? _stdinKeeper;
+    private volatile bool _closeAsked;
     private InputChannel? _input;
     private Task _inputPump = Task.CompletedTask;
     private OutputChannel? _stdout;
@@ -103,20 +104,34 @@ internal sealed class ProcessStdio : IAsyncDisposable
         {
             var which = new CloseStdinRequest { ContainerId = _request.ContainerId, ExecId = _request.ExecId };
             _input = new InputChannel(open(StdioStream.Stdin), () => agent.CloseStdinAsync(which), _request.StdinOnce);
-            StreamAddress stdin = AddressOf(StdioStream.Stdin);
-            _inputPump = stdin.Kind == StreamKind.Fifo ? PumpAsync(_input, stdin.Path) : Task.CompletedTask;
+        }
+    }
+
+    /// <summary>
+    /// Opens the input's FIFO, once the process was started: ctr, whose input may end at once, tells of that end only if it
+    /// knows of a task by then.
+    /// </summary>
+    public void BeginInput()
+    {
+        StreamAddress stdin = AddressOf(StdioStream.Stdin);
+        if (_input is not null && stdin.Kind == StreamKind.Fifo)
+        {
+            _inputPump = PumpAsync(_input, stdin.Path);
         }
     }
 
     /// <summary>The manager will write no more; its clients may still have the FIFO open.</summary>
     public void CloseStdin()
     {
-        if (_stdinFifo is null)
+        if (AddressOf(StdioStream.Stdin).Kind == StreamKind.Fifo)
+        {
+            _closeAsked = true;
+            _stdinKeeper?.Dispose();
+        }
+        else
         {
             _ = _input?.EndAsync();
         }
-
-        _stdinKeeper?.Dispose();
     }
 
     /// <summary>The output that clients can attach to; null if there is none.</summary>
@@ -176,7 +191,6 @@ internal sealed class ProcessStdio : IAsyncDisposable
         }
     }
 
-    // Opened only now that the process is there: ctr gives up its input if that ends before it knows of a task.
     private Task PumpAsync(InputChannel input, string path)
     {
         try
@@ -184,6 +198,11 @@ internal sealed class ProcessStdio : IAsyncDisposable
             // The second descriptor keeps the input from ending when one client of the manager's goes before the next comes.
             _stdinFifo = new LoopDescriptor(_loop, FileDescriptor.Open(path, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK));
             _stdinKeeper = FileDescriptor.Open(path, Fcntl.O_WRONLY | Fcntl.O_NONBLOCK);
+            if (_closeAsked)
+            {
+                _stdinKeeper.Dispose();
+            }
+
             return input.PumpAsync(_stdinFifo);
         }
         catch (LinuxException e)
