@@ -118,9 +118,11 @@ run=$!
 exec 3>"$work/keys"
 tail -n +1 -f "$work/console" --pid "$run" &
 viewer=$!
-await '# *$' 600 "$run"
+# A shell's prompt; busybox asks where the cursor is.
+prompt='# ?([^ ]*\[6n)?$'
+await "$prompt" 600 "$run"
 say 'uname -r; ps | head -n 4'
-await 'PID(.*\n*)*# *$' 120 "$run" || await '# *$' 60 "$run"
+await "$prompt" 120 "$run"
 say 'exit 3'
 status=0
 wait "$run" || status=$?
