@@ -63,12 +63,21 @@ internal sealed class Fifos : IDisposable
     /// <param name="ended">The input's end.</param>
     public void CarryInput(Action ended)
     {
-        FileDescriptor target = FileDescriptor.Open(Stdin, Fcntl.O_WRONLY);
         new Thread(() =>
         {
-            using var source = new FileDescriptor(0, ownsHandle: false);
-            Copy(source, target);
-            target.Dispose();
+            try
+            {
+                // Waits for the shim, which opens it when the process is there.
+                using FileDescriptor target = FileDescriptor.Open(Stdin, Fcntl.O_WRONLY);
+                using var source = new FileDescriptor(0, ownsHandle: false);
+                Copy(source, target);
+            }
+            catch (LinuxException)
+            {
+                // The process has ended, and its FIFOs with it.
+                return;
+            }
+
             ended();
         })
         { IsBackground = true }.Start();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Hearth.Configuration;
+using Hearth.Shim.Protocol;
 
 namespace Hearth.Programs.Oci;
 
@@ -16,15 +17,15 @@ internal static class ShimCommands
     /// <exception cref="OciException">It does not come up.</exception>
     public static async Task<string> StartAsync(string id, string bundle)
     {
-        string printed = (await RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-address", "", "-publish-binary", "", "start"])).Trim();
-        // Version 2 is either the address alone or JSON with it.
-        if (printed.StartsWith('{'))
+        string printed = await RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-address", "", "-publish-binary", "", "start"]);
+        try
         {
-            using var document = System.Text.Json.JsonDocument.Parse(printed);
-            return document.RootElement.GetProperty("address").GetString() ?? "";
+            return ShimAddress.Parse(printed).Address;
         }
-
-        return printed;
+        catch (FormatException e)
+        {
+            throw new OciException(e.Message, e);
+        }
     }
 
     /// <summary>Ends and removes what is left of a pod.</summary>
