@@ -8,7 +8,7 @@ namespace Hearth.Programs.Daemon.Spdy;
 /// Reads header blocks: all those of a connection are one zlib stream that begins with SPDY's dictionary.
 /// <para>The BCL's inflate takes no dictionary. To inflate, a dictionary is nothing but what came out before: it is given it
 /// as a stored block of the stream itself, whose output is dropped. What the peer sends is then inflated by zlib, bounded
-/// here. docs/decisions/0018.</para>
+/// here. docs/decisions/0019.</para>
 /// <para>Thread: one at a time.</para>
 /// </summary>
 internal sealed class HeaderInflater : IDisposable
