@@ -121,7 +121,7 @@ public sealed class PodMachineTests : IDisposable
     public async Task A_machine_that_does_not_come_up_says_why_and_leaves_nothing()
     {
         int processes = CountProcesses();
-        PodMachineOptions options = Options(null);
+        PodMachineOptions options = Options(null, jailed: false);
         string noKernel = Path.Combine(_folder, "kernel");
         File.WriteAllText(noKernel, "no kernel");
         PodMachineOptions broken = options with { Config = options.Config with { Microvm = options.Config.Microvm with { Kernel = noKernel } } };
