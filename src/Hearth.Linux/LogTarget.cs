@@ -28,6 +28,9 @@ public sealed class LogTarget : IDisposable
             path, Fcntl.O_RDWR | Fcntl.O_CREAT | Fcntl.O_APPEND | Fcntl.O_NONBLOCK, OwnerReadWriteOthersRead));
     }
 
+    /// <summary>The file or FIFO; null for standard error.</summary>
+    public FileDescriptor? OwnFile => _fd.Number == StandardErrorNumber ? null : _fd;
+
     /// <summary>Writes one line; false if it was lost.</summary>
     public bool TryWrite(ReadOnlySpan<byte> line)
     {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Hearth.Linux.Native;
+using Hearth.Linux.Seccomp;
 
 namespace Hearth.Linux;
 
@@ -33,6 +34,7 @@ public sealed unsafe class RawTerminal : IDisposable
         _terminal = terminal;
         _before = before;
         _restorer = new TerminalRestorer(terminal.Number, before);
+        SyscallTrap.SetTerminal(terminal.Number, before);
         _onExit = (_, _) => Restore();
         _onUnhandled = (_, _) => Restore();
         AppDomain.CurrentDomain.ProcessExit += _onExit;
@@ -165,6 +167,7 @@ public sealed unsafe class RawTerminal : IDisposable
             Set(_terminal, &before);
         }
 
+        SyscallTrap.SetTerminal(-1, default);
         _restorer.Dispose();
     }
 

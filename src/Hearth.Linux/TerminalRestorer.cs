@@ -14,7 +14,6 @@ namespace Hearth.Linux;
 /// </summary>
 internal sealed unsafe class TerminalRestorer : IDisposable
 {
-    private const ulong PageBytes = 4096;
     private const int SavedOffset = 64;
     private const int DescriptorOffset = 7;
 
@@ -23,21 +22,14 @@ internal sealed unsafe class TerminalRestorer : IDisposable
 
     public TerminalRestorer(int terminal, termios saved)
     {
-        if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
-        {
-            return;
-        }
+        Span<byte> code = stackalloc byte[SavedOffset + sizeof(termios)];
+        Handler.CopyTo(code);
+        BinaryPrimitives.WriteInt32LittleEndian(code[DescriptorOffset..], terminal);
+        MemoryMarshal.Write(code[SavedOffset..], saved);
 
-        // Never unmapped: a signal that came in before Dispose may still run in it.
-        var page = MemoryMapping.Anonymous(PageBytes);
-        _handler = page.AddressValue;
-        // SAFETY: the page is this object's own, 4096 bytes; code ends before SavedOffset, the termios long before the page does.
-        Handler.CopyTo(new Span<byte>(page.Address, SavedOffset));
-        BinaryPrimitives.WriteInt32LittleEndian(new Span<byte>(page.Address + DescriptorOffset, sizeof(int)), terminal);
-        *(termios*)(page.Address + SavedOffset) = saved;
-
-        // A host that forbids new code (SELinux execmem) goes without: nothing but this comfort depends on it.
-        if (SysMman.mprotect(page.Address, (nuint)PageBytes, SysMman.PROT_READ | SysMman.PROT_EXEC) == 0)
+        // A host that forbids new code goes without: nothing but this comfort depends on it.
+        _handler = NativeCode.Map(code);
+        if (_handler != 0)
         {
             Install();
         }

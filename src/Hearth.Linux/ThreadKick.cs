@@ -1,11 +1,10 @@
-using System.Runtime.InteropServices;
 using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
 
 /// <summary>
-/// Interrupts a blocking system call of another thread (KVM_RUN): signal 40, whose handler is libc's own
-/// <c>abs</c>. No managed code runs in a signal handler, and NativeAOT's own signals are left alone.
+/// Interrupts a blocking system call of another thread (KVM_RUN): signal 40, whose handler does nothing and is one byte of
+/// machine code. No managed code runs in a signal handler, and NativeAOT's own signals are left alone.
 /// </summary>
 public static unsafe class ThreadKick
 {
@@ -25,9 +24,14 @@ public static unsafe class ThreadKick
                 return;
             }
 
-            // abs(int) takes the signal number, returns a value nobody reads, and touches nothing: the smallest
-            // async-signal-safe function that exists in every libc. SA_RESTART is left out on purpose.
-            nint handler = NativeLibrary.GetExport(NativeLibrary.Load("libc.so.6"), "abs");
+            // ret. A function of libc would do as well, but a static program has no way to ask for its address.
+            nint handler = NativeCode.Map([0xc3]);
+            if (handler == 0)
+            {
+                throw new HearthException("This host forbids new executable pages (SELinux execmem?), and the monitor needs one to interrupt its vCPUs.");
+            }
+
+            // SA_RESTART is left out on purpose.
             var action = new sigaction_t { sa_handler = handler };
             // SAFETY: `action` lives on this stack for the whole call, its layout is asserted in Hearth.Abi.Tests.
             FileDescriptor.Check(Signals.sigaction(Signal, &action, null), $"sigaction({Signal})");

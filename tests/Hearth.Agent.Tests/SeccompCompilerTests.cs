@@ -3,6 +3,7 @@ using System.Globalization;
 using CsCheck;
 using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
+using Hearth.Linux.Seccomp;
 using Hearth.Programs.Agent.Seccomp;
 using Hearth.Ttrpc;
 

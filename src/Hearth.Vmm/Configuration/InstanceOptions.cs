@@ -1,3 +1,5 @@
+using Hearth.Linux.Seccomp;
+
 namespace Hearth.Vmm.Configuration;
 
 /// <summary>What the command line says about this process and no request can change.</summary>
@@ -17,6 +19,9 @@ public sealed record InstanceOptions
 
     /// <summary><c>--no-seccomp</c>.</summary>
     public bool NoSeccomp { get; init; }
+
+    /// <summary><c>--seccomp-filter</c>: the user's own filters; null for <see cref="Hearth.Vmm.Sandbox.SandboxPolicy"/>'s.</summary>
+    public FilterSet? SeccompFilter { get; init; }
 
     /// <summary><c>--mmds-size-limit</c>, bytes.</summary>
     public int MmdsSizeLimit { get; init; } = 51_200;

@@ -22,18 +22,21 @@ public static class DeviceCatalog
     // In the order the guest finds them.
     private static readonly DeviceKind[] s_kinds =
     [
-        new(Drives, RootArguments, new BlockMetrics(), HasIds: true),
-        new(NetworkInterfaces, static _ => [], new NetMetrics(), HasIds: true),
-        new(Vsock, static _ => [], new Sockets.VsockMetrics()),
-        new(Entropy, static _ => [], new RngMetrics()),
-        new(Filesystems, static _ => [], new VhostUserMetrics(FsDevice.MetricsName), HasIds: true),
+        new(Drives, RootArguments, new BlockMetrics(), BlockSyscalls.Rules, HasIds: true),
+        new(NetworkInterfaces, static _ => [], new NetMetrics(), NetSyscalls.Rules, HasIds: true),
+        new(Vsock, static _ => [], new Sockets.VsockMetrics(), Sockets.VsockSyscalls.Rules),
+        new(Entropy, static _ => [], new RngMetrics(), RngSyscalls.Rules),
+        new(Filesystems, static _ => [], new VhostUserMetrics(FsDevice.MetricsName), VhostUserSyscalls.Rules, HasIds: true),
         // Made among the drives, whose order the guest sees, and counted apart.
-        new(static _ => [], static _ => [], new VhostUserMetrics(VhostUserBlockDevice.MetricsName), HasIds: true),
+        new(static _ => [], static _ => [], new VhostUserMetrics(VhostUserBlockDevice.MetricsName), VhostUserSyscalls.Rules, HasIds: true),
     ];
 
     private delegate IEnumerable<VirtioDevice> Factory(VmResources resources);
 
     private delegate IEnumerable<string> Arguments(VmResources resources);
+
+    /// <summary>What each kind needs of the kernel while its guest runs, for the seccomp filters.</summary>
+    public static IEnumerable<DeviceSyscalls> Syscalls => s_kinds.Select(static kind => kind.Syscalls);
 
     /// <summary>Makes every configured device. What it made is its caller's, also when a later one fails.</summary>
     public static IEnumerable<VirtioDevice> Create(VmResources resources)
@@ -178,6 +181,7 @@ public static class DeviceCatalog
     /// <param name="Create">Makes the configured devices.</param>
     /// <param name="Arguments">What the kernel must be told about them.</param>
     /// <param name="Total">An empty group of the kind's metrics.</param>
+    /// <param name="Syscalls">What it needs of the kernel while its guest runs.</param>
     /// <param name="HasIds">Whether there may be several, told apart by what the user calls them.</param>
-    private sealed record DeviceKind(Factory Create, Arguments Arguments, MetricGroup Total, bool HasIds = false);
+    private sealed record DeviceKind(Factory Create, Arguments Arguments, MetricGroup Total, DeviceSyscalls Syscalls, bool HasIds = false);
 }

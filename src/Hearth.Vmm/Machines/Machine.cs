@@ -5,6 +5,7 @@ using Hearth.Platform.Memory;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Devices;
+using Hearth.Vmm.Sandbox;
 using Hearth.Vmm.Telemetry.Metrics;
 using Hearth.Vmm.Vcpus;
 
@@ -53,6 +54,9 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
     internal MmioDevices Devices { get; }
 
     internal LegacyDevices? Legacy { get; set; }
+
+    /// <summary>The seccomp filters; null for none.</summary>
+    internal ThreadSandbox? Sandbox { get; init; }
 
     public void Pause()
     {
@@ -146,15 +150,24 @@ public sealed class Machine : IVirtualMachine, IVcpuOwner, IDisposable
     void IVcpuOwner.OnUnclaimedAccess(ulong address, bool isPort, bool isWrite) => _metrics.Hearth.UnclaimedAccesses.Increment();
 
     /// <summary>Adds a vCPU that is set up; <see cref="Start"/> starts it.</summary>
-    internal void AddVcpu(KvmVcpu vcpu) => _vcpus.Add(new VcpuThread(vcpu, Ports, Mmio, this, _metrics.Vcpu));
+    internal void AddVcpu(KvmVcpu vcpu) => _vcpus.Add(new VcpuThread(vcpu, Ports, Mmio, this, _metrics.Vcpu, () => Sandbox?.Enter(ThreadKind.Vcpu)));
 
-    /// <summary>Starts the event loop and the vCPUs, then lets the guest run.</summary>
-    internal void Start()
+    /// <summary>Starts the event loop and the vCPUs, puts all threads under their filters, then lets the guest run.</summary>
+    /// <param name="log">Where a forbidden system call is told.</param>
+    internal void Start(FileDescriptor? log)
     {
         _loopThread.Start();
         foreach (VcpuThread vcpu in _vcpus)
         {
             vcpu.Start();
+        }
+
+        if (Sandbox is { } sandbox)
+        {
+            sandbox.EnterProcess(log);
+            // The first thing that the loop does. A vCPU enters its own before its first instruction.
+            Loop.Post(() => sandbox.Enter(ThreadKind.Devices));
+            sandbox.Enter(ThreadKind.Api);
         }
 
         Resume();

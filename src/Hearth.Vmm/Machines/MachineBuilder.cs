@@ -9,6 +9,7 @@ using Hearth.Vmm.Boot;
 using Hearth.Vmm.Configuration;
 using Hearth.Vmm.Cpu;
 using Hearth.Vmm.Devices;
+using Hearth.Vmm.Sandbox;
 using Hearth.Vmm.Telemetry;
 using Hearth.Vmm.Vcpus;
 
@@ -54,11 +55,11 @@ public sealed class MachineBuilder : IMachineBuilder
             LoadedKernel kernel = KernelLoader.LoadKernel(memory, boot.KernelImagePath);
             LoadedInitrd? initrd = boot.InitrdPath is null ? null : KernelLoader.LoadInitrd(memory, boot.InitrdPath, kernel);
             vm = CreateVm(kvm, memory);
-            machine = new Machine(vm, memory, _exit, resources.Metrics, _log);
+            machine = new Machine(vm, memory, _exit, resources.Metrics, _log) { Sandbox = SandboxOf(resources.Options) };
             AddDevices(machine, resources, requested);
             TellKernel(machine, resources, kernel, initrd);
             AddVcpus(machine, kvm, config, kernel);
-            machine.Start();
+            machine.Start(resources.Log.OwnFile);
             resources.Metrics.AddMachine([machine.Legacy!.Keyboard.Metrics, machine.Legacy.Serial.Metrics], () => DeviceCatalog.Metrics(machine.Devices));
             return machine;
         }
@@ -77,6 +78,9 @@ public sealed class MachineBuilder : IMachineBuilder
             throw;
         }
     }
+
+    private static ThreadSandbox? SandboxOf(InstanceOptions options) =>
+        options.NoSeccomp ? null : new ThreadSandbox(options.SeccompFilter ?? SandboxPolicy.Compile());
 
     private static KvmVm CreateVm(KvmSystem kvm, GuestMemory memory)
     {

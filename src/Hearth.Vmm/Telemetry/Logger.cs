@@ -29,6 +29,9 @@ public sealed class Logger : IDisposable
     /// <summary>What was lost because nobody took it.</summary>
     public LoggerMetrics Metrics { get; } = new();
 
+    /// <summary>The file or FIFO that it goes to; null while it is standard error.</summary>
+    public FileDescriptor? OwnFile => _target.OwnFile;
+
     /// <summary>Whether a line of this level would be written: ask before a message that costs something to make.</summary>
     public bool IsEnabled(LogLevel level) => level <= _level;
 

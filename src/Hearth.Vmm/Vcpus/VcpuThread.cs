@@ -24,6 +24,7 @@ public sealed class VcpuThread : IDisposable
     private readonly AddressBus _mmio;
     private readonly IVcpuOwner _owner;
     private readonly VcpuMetrics _metrics;
+    private readonly Action _enterSandbox;
     private readonly Thread _thread;
     private volatile int _threadId;
     private Request _request = Request.Pause;
@@ -34,13 +35,15 @@ public sealed class VcpuThread : IDisposable
     /// <param name="mmio">The guest's memory-mapped devices.</param>
     /// <param name="owner">Hears when the guest is over.</param>
     /// <param name="metrics">Counts the exits; shared by all vCPUs.</param>
-    public VcpuThread(KvmVcpu vcpu, AddressBus ports, AddressBus mmio, IVcpuOwner owner, VcpuMetrics metrics)
+    /// <param name="enterSandbox">Called on the thread before the guest's first instruction.</param>
+    public VcpuThread(KvmVcpu vcpu, AddressBus ports, AddressBus mmio, IVcpuOwner owner, VcpuMetrics metrics, Action? enterSandbox = null)
     {
         _vcpu = vcpu;
         _ports = ports;
         _mmio = mmio;
         _owner = owner;
         _metrics = metrics;
+        _enterSandbox = enterSandbox ?? (static () => { });
         _thread = new Thread(Loop, StackBytes) { Name = $"vcpu{vcpu.Id}", IsBackground = true };
         ThreadKick.Install();
     }
@@ -135,8 +138,15 @@ public sealed class VcpuThread : IDisposable
         _threadId = ThreadKick.CurrentThreadId;
         try
         {
-            while (ObeyRequest() && RunUntilInterrupted())
+            bool obeyed = ObeyRequest();
+            if (obeyed)
             {
+                _enterSandbox();
+            }
+
+            while (obeyed && RunUntilInterrupted())
+            {
+                obeyed = ObeyRequest();
             }
         }
         catch (HearthException e)

@@ -42,8 +42,9 @@ internal sealed record CommandLine
         ("mmds-size-limit", "BYTES", "The most the metadata may take [default: as --http-api-max-payload-size]"),
         ("module", "NAME", "Only log what comes from this module"),
         ("no-api", null, "Run without the API; needs --config-file"),
-        ("no-seccomp", null, "Accepted: hearth-vmm has no seccomp filters yet"),
+        ("no-seccomp", null, "Runs without seccomp filters: not for production"),
         ("parent-cpu-time-us", "US", "CPU time of the parent process"),
+        ("seccomp-filter", "PATH", "Path to seccomp filters made by 'hearth seccomp build', instead of the built-in ones"),
         ("show-level", null, "Whether log lines say their level"),
         ("show-log-origin", null, "Whether log lines say where they come from"),
         ("start-time-cpu-us", "US", "CPU time at the process's start"),
@@ -54,7 +55,7 @@ internal sealed record CommandLine
 
     // What Firecracker has and Hearth does not yet.
     private static readonly string[] s_notYet =
-        ["describe-snapshot", "seccomp-filter", "snapshot-version"];
+        ["describe-snapshot", "snapshot-version"];
 
     public bool Help { get; init; }
 
@@ -80,6 +81,9 @@ internal sealed record CommandLine
     public ulong ParentCpuTimeUs { get; init; }
 
     public int MaxPayloadBytes { get; init; } = DefaultPayloadBytes;
+
+    /// <summary>A file of the user's own seccomp filters.</summary>
+    public string? SeccompFilter { get; init; }
 
     public InstanceOptions Instance { get; init; } = new();
 
@@ -116,6 +120,11 @@ internal sealed record CommandLine
             throw new ArgumentParsingException("Argument 'config-file' required, but not found.");
         }
 
+        if (given.ContainsKey("no-seccomp") && given.ContainsKey("seccomp-filter"))
+        {
+            throw new ArgumentParsingException("Argument 'seccomp-filter' cannot be used together with argument 'no-seccomp'.");
+        }
+
         if (given.ContainsKey("enable-pci"))
         {
             throw new ArgumentParsingException("'--enable-pci' is not supported by hearth-vmm yet: leave it out for virtio over MMIO.");
@@ -133,6 +142,7 @@ internal sealed record CommandLine
             ParentCpuTimeUs = Number(given, "parent-cpu-time-us", long.MaxValue) ?? 0,
             MetricsPath = given.GetValueOrDefault("metrics-path"),
             MaxPayloadBytes = (int)maxPayloadBytes,
+            SeccompFilter = given.GetValueOrDefault("seccomp-filter"),
             Instance = new InstanceOptions
             {
                 Id = Id(given.GetValueOrDefault("id", "anonymous-instance")),

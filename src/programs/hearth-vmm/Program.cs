@@ -1,5 +1,7 @@
+using System.Text;
 using Hearth.Legacy;
 using Hearth.Linux;
+using Hearth.Linux.Seccomp;
 using Hearth.Programs.Vmm;
 using Hearth.Vmm;
 using Hearth.Vmm.Actions;
@@ -45,7 +47,17 @@ if (arguments.Version)
 using var log = new Logger(arguments.Instance.Id);
 using var loop = new EventLoop();
 var exit = new ProcessExit(loop);
-var resources = new VmResources(arguments.Instance, log);
+FilterSet? filters = null;
+try
+{
+    filters = arguments.SeccompFilter is { } path ? FilterSet.Read(path) : null;
+}
+catch (HearthException e)
+{
+    return Fail(e.Message, ExitCode.GenericError);
+}
+
+var resources = new VmResources(arguments.Instance with { SeccompFilter = filters }, log);
 var preboot = new PrebootController(resources, new MachineBuilder(exit, m => log.Info(m)));
 var controller = new VmmController(preboot);
 ApiServer? server = null;
@@ -148,6 +160,8 @@ void Configure(string path)
 
 int Fail(string message, ExitCode code)
 {
-    Console.Error.WriteLine($"Error: {message}");
+    // Not Console: its first use starts threads and changes signals.
+    using var error = new FileDescriptor(2, ownsHandle: false);
+    _ = Polling.WriteWithoutBlocking(error, Encoding.UTF8.GetBytes($"Error: {message}\n"));
     return (int)code;
 }

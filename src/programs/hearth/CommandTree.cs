@@ -36,6 +36,7 @@ internal static class CommandTree
             KernelCommands.Create(),
             RootFilesystemCommands.Create(),
             InitrdCommands.Create(),
+            SeccompCommands.Create(),
         ];
         foreach (Command command in commands)
         {

@@ -1,6 +1,6 @@
 using Hearth.Linux.Native;
 
-namespace Hearth.Programs.Agent.Seccomp;
+namespace Hearth.Linux.Seccomp;
 
 /// <summary>A place in a program that is not known yet.</summary>
 internal sealed class BpfLabel

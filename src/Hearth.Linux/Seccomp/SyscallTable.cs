@@ -1,9 +1,9 @@
 using System.Collections.Frozen;
 
-namespace Hearth.Programs.Agent.Seccomp;
+namespace Hearth.Linux.Seccomp;
 
 /// <summary>The numbers of system calls on x86-64. Source: asm/unistd_64.h; 0 to 334 and 424 to 462, without a gap in either.</summary>
-internal static class SyscallTable
+public static class SyscallTable
 {
     private const int FirstOfCommonNumbers = 424;
 
@@ -55,6 +55,11 @@ internal static class SyscallTable
             .ToFrozenDictionary();
 
     public static IReadOnlyDictionary<string, int> Numbers => s_numbers;
+
+    /// <summary>The number of a call that there is.</summary>
+    /// <exception cref="HearthException">There is none of this name.</exception>
+    public static int NumberOf(string name) =>
+        s_numbers.TryGetValue(name, out int number) ? number : throw new HearthException($"\"{name}\" is no system call of x86-64.");
 
     private static string[] Words(string text) => text.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
 }

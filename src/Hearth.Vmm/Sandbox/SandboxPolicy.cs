@@ -1,0 +1,79 @@
+using Hearth.Kvm.Native;
+using Hearth.Linux.Native;
+using Hearth.Linux.Seccomp;
+using Hearth.Virtio;
+using Hearth.Vmm.Devices;
+
+namespace Hearth.Vmm.Sandbox;
+
+/// <summary>
+/// Which system calls each kind of thread may make once the guest is about to run. docs/seccomp.md is made of this.
+/// </summary>
+public static class SandboxPolicy
+{
+    private static readonly SyscallRule[] s_loop =
+    [
+        new("epoll_wait", "waits for events"),
+        new("epoll_pwait", "waits for events (newer C libraries)"),
+        new("epoll_ctl", "what is waited for"),
+        new("close", "connections that ended"),
+        new("timerfd_create", "a first timer"),
+        new("timerfd_settime", "timers"),
+    ];
+
+    private static readonly SyscallRule[] s_api =
+    [
+        .. s_loop,
+        new("accept4", "API: a client"),
+        new("recvfrom", "API: requests"),
+        new("sendto", "API: answers"),
+        new("unlink", "the API's socket at the end"),
+        new("getrandom", "MMDS: keys of tokens"),
+        new("tgkill", "kicks vCPUs out of the guest", SyscallRule.Is(0, SyscallRule.OwnProcess), SyscallRule.Is(2, Linux.ThreadKick.Signal)),
+        .. SyscallRule.OneOf("ioctl", "the machine's end: interrupts and doorbells are unregistered", 1, KvmIoctls.KVM_IRQFD, KvmIoctls.KVM_IOEVENTFD),
+        .. SyscallRule.OneOf("ioctl", "the terminal's mode, and whether this process may change it", 1, Termbits.TCGETS, Termbits.TIOCGPGRP),
+        new("getpgrp", "whether this process may change its terminal's mode"),
+    ];
+
+    private static readonly SyscallRule[] s_devices =
+    [
+        .. s_loop,
+        .. SyscallRule.OneOf("ioctl", "a driver starts or resets a device: its doorbells and interrupt", 1, KvmIoctls.KVM_IOEVENTFD, KvmIoctls.KVM_IRQFD),
+        new("eventfd2", "a device's own doorbells"),
+        new("getrandom", "MMDS: sequence numbers, keys of tokens"),
+    ];
+
+    private static readonly SyscallRule[] s_vcpu =
+    [
+        .. SyscallRule.OneOf("ioctl", "runs the guest; tells it that it was paused", 1, KvmIoctls.KVM_RUN, KvmIoctls.KVM_KVMCLOCK_CTRL),
+        new("timerfd_settime", "serial console: when its buffer is sent"),
+    ];
+
+    // Each thread narrows itself after the process's filter is on, and only then.
+    private static readonly SyscallRule[] s_narrowing = [new("seccomp", "each thread narrows itself, and then cannot any more")];
+
+    /// <summary>The kinds with filters, as files and messages call them.</summary>
+    public static IReadOnlyList<ThreadKind> Kinds { get; } = Enum.GetValues<ThreadKind>();
+
+    public static string NameOf(ThreadKind kind) => kind switch
+    {
+        ThreadKind.Process => "process",
+        ThreadKind.Api => "api",
+        ThreadKind.Devices => "devices",
+        ThreadKind.Vcpu => "vcpu",
+        _ => "runtime",
+    };
+
+    /// <summary>The rules of a kind: its own, those of all devices, and the runtime's.</summary>
+    public static IReadOnlyList<SyscallRule> RulesOf(ThreadKind kind) => kind switch
+    {
+        ThreadKind.Api => [.. s_api, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Api), .. RuntimeSyscalls.Rules],
+        ThreadKind.Devices => [.. s_devices, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Loop), .. RuntimeSyscalls.Rules],
+        ThreadKind.Vcpu => [.. s_vcpu, .. RuntimeSyscalls.Rules],
+        ThreadKind.Runtime => RuntimeSyscalls.Rules,
+        _ => [.. s_narrowing, .. RulesOf(ThreadKind.Api), .. RulesOf(ThreadKind.Devices), .. RulesOf(ThreadKind.Vcpu)],
+    };
+
+    public static FilterSet Compile() =>
+        new(Kinds.ToDictionary(NameOf, static kind => FilterSet.Compile(RulesOf(kind))));
+}
