@@ -28,6 +28,7 @@ public static class SandboxPolicy
         new("recvfrom", "API: requests"),
         new("sendto", "API: answers"),
         new("unlink", "the API's socket at the end"),
+        new("getcwd", "where the API's socket is, from a relative path"),
         new("getrandom", "MMDS: keys of tokens"),
         new("tgkill", "kicks vCPUs out of the guest", SyscallRule.Is(0, SyscallRule.OwnProcess), SyscallRule.Is(2, Linux.ThreadKick.Signal)),
         .. SyscallRule.OneOf("ioctl", "the machine's end: interrupts and doorbells are unregistered", 1, KvmIoctls.KVM_IRQFD, KvmIoctls.KVM_IOEVENTFD),
@@ -47,6 +48,17 @@ public static class SandboxPolicy
     [
         .. SyscallRule.OneOf("ioctl", "runs the guest; tells it that it was paused", 1, KvmIoctls.KVM_RUN, KvmIoctls.KVM_KVMCLOCK_CTRL),
         new("timerfd_settime", "serial console: when its buffer is sent"),
+    ];
+
+    // A driver's write to the status register starts or resets its device, on the vCPU's own thread.
+    private static readonly SyscallRule[] s_activation =
+    [
+        .. SyscallRule.OneOf("ioctl", "a driver starts or resets a device: its doorbells and interrupt", 1, KvmIoctls.KVM_IOEVENTFD, KvmIoctls.KVM_IRQFD),
+        new("epoll_ctl", "a driver starts or resets a device: what the loop waits for"),
+        new("eventfd2", "a driver starts a device: doorbells"),
+        new("timerfd_create", "a driver starts a device: timers"),
+        new("close", "a driver resets a device: connections"),
+        new("getrandom", "a driver starts a device: MMDS's keys"),
     ];
 
     // Each thread narrows itself after the process's filter is on, and only then.
@@ -69,7 +81,7 @@ public static class SandboxPolicy
     {
         ThreadKind.Api => [.. s_api, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Api), .. RuntimeSyscalls.Rules],
         ThreadKind.Devices => [.. s_devices, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Loop), .. RuntimeSyscalls.Rules],
-        ThreadKind.Vcpu => [.. s_vcpu, .. RuntimeSyscalls.Rules],
+        ThreadKind.Vcpu => [.. s_vcpu, .. s_activation, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Loop), .. RuntimeSyscalls.Rules],
         ThreadKind.Runtime => RuntimeSyscalls.Rules,
         _ => [.. s_narrowing, .. RulesOf(ThreadKind.Api), .. RulesOf(ThreadKind.Devices), .. RulesOf(ThreadKind.Vcpu)],
     };

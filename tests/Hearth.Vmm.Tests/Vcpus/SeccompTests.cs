@@ -15,6 +15,9 @@ public sealed class SeccompTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-seccomp-").FullName;
     private readonly List<Process> _processes = [];
 
+    // hlt; jmp -3
+    private byte[] _code = [0xf4, 0xeb, 0xfd];
+
     private string Socket => Path.Combine(_folder, "api.sock");
 
     private string LogFile => Path.Combine(_folder, "log");
@@ -47,6 +50,18 @@ public sealed class SeccompTests : IDisposable
         Assert.Contains("vcpu0", names);
         Assert.Contains("devices", names);
         Assert.Contains("200", Get("/"));
+    }
+
+    [Fact]
+    public void A_guest_that_resets_ends_the_process_in_order()
+    {
+        // mov al, 0xfe; out 0x64, al
+        _code = [0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd];
+        Process monitor = Launch();
+        Assert.True(monitor.WaitForExit(s_deadline), "the monitor goes on");
+        Assert.Equal(0, monitor.ExitCode);
+        Assert.DoesNotContain("forbids", monitor.StandardError.ReadToEnd());
+        Assert.False(File.Exists(Socket));
     }
 
     [Fact]
@@ -151,11 +166,12 @@ public sealed class SeccompTests : IDisposable
         string program = Path.Combine(SeccompDocuments.Repository, "out/bin/hearth-vmm");
         Assert.True(File.Exists(program), "out/bin/hearth-vmm is missing: run ./build hearth-vmm");
         string kernel = Path.Combine(_folder, "kernel");
-        File.WriteAllBytes(kernel, HaltingKernel());
+        File.WriteAllBytes(kernel, Kernel(_code));
         string config = Path.Combine(_folder, "config.json");
         File.WriteAllText(config, $$"""{"boot-source": {"kernel_image_path": "{{kernel}}"}, "drives": [], "machine-config": {"vcpu_count": 1, "mem_size_mib": 16} }""");
-        Process monitor = Process.Start(new ProcessStartInfo(program, ["--api-sock", Socket, "--config-file", config, .. options])
+        Process monitor = Process.Start(new ProcessStartInfo(program, ["--api-sock", Path.GetFileName(Socket), "--config-file", config, .. options])
         {
+            WorkingDirectory = _folder,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -180,11 +196,11 @@ public sealed class SeccompTests : IDisposable
         }
     }
 
-    // ELF of 64 bits with one segment at 1 MiB: hlt; jmp -3.
-    private static byte[] HaltingKernel()
+    // ELF of 64 bits with one segment at 1 MiB.
+    private static byte[] Kernel(byte[] code)
     {
         const int headers = 64 + 56;
-        byte[] file = new byte[headers + 3];
+        byte[] file = new byte[headers + code.Length];
         ((ReadOnlySpan<byte>)[0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1]).CopyTo(file);
         Span<byte> header = file;
         BinaryPrimitives.WriteUInt16LittleEndian(header[16..], 2);
@@ -201,9 +217,9 @@ public sealed class SeccompTests : IDisposable
         BinaryPrimitives.WriteUInt64LittleEndian(segment[8..], headers);
         BinaryPrimitives.WriteUInt64LittleEndian(segment[16..], 0x100000);
         BinaryPrimitives.WriteUInt64LittleEndian(segment[24..], 0x100000);
-        BinaryPrimitives.WriteUInt64LittleEndian(segment[32..], 3);
-        BinaryPrimitives.WriteUInt64LittleEndian(segment[40..], 3);
-        ((ReadOnlySpan<byte>)[0xf4, 0xeb, 0xfd]).CopyTo(header[headers..]);
+        BinaryPrimitives.WriteUInt64LittleEndian(segment[32..], (ulong)code.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(segment[40..], (ulong)code.Length);
+        code.CopyTo(file, headers);
         return file;
     }
 }
