@@ -5,7 +5,7 @@ namespace Hearth.Linux;
 
 /// <summary>
 /// Machine code in a page of its own, for signal handlers, in which managed code must not run. Never unmapped: a signal that
-/// came in before its disposition was changed may still run there. Decisions 7 and 18.
+/// came in before its disposition was changed may still run there. Decisions 7 and 20.
 /// </summary>
 internal static unsafe class NativeCode
 {
