@@ -1,5 +1,4 @@
 using Google.Protobuf.Reflection;
-using Hearth.Cri.Protocol;
 
 namespace Hearth.Cri.Protocol.Tests;
 

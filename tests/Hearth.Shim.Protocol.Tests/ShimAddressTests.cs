@@ -1,4 +1,3 @@
-using Hearth.Shim.Protocol;
 
 namespace Hearth.Shim.Protocol.Tests;
 

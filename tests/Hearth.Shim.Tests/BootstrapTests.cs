@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Bootstrap;
 using Hearth.Shim.Protocol;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text;
 using Hearth.Agent.Protocol;
-using Hearth.Shim.Protocol.Tasks;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Tests;

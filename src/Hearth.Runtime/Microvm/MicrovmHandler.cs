@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Hearth.Configuration;
-using Hearth.Oci.Runtime;
 using Hearth.Runtime.Pods;
 using Hearth.Runtime.State;
 using Hearth.Shim.Protocol;

@@ -1,5 +1,4 @@
 using Hearth.Runtime.Handlers;
-using Hearth.Runtime.Networks;
 using Hearth.Runtime.Specs;
 using Hearth.Runtime.State;
 

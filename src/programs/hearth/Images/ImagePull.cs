@@ -1,4 +1,3 @@
-using Grpc.Core;
 using Hearth.Cri.Protocol;
 using Hearth.Images;
 using Hearth.Images.Registries;

@@ -1,5 +1,4 @@
 using Hearth.Configuration;
-using Hearth.Images;
 using Hearth.Images.Layers;
 using Hearth.Images.Registries;
 using Hearth.Images.Store;
