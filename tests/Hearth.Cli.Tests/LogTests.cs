@@ -95,8 +95,11 @@ public sealed class LogTests : IDisposable
     }
 
     [Fact]
-    public void A_log_that_is_not_there_is_said_so() =>
-        Assert.Contains("There is no log", Assert.ThrowsAsync<CommandLineException>(() => LogReader.ReadAsync(LogPath, new LogReading(), Stream.Null, Stream.Null, CancellationToken.None)).Result.Message);
+    public async Task A_log_that_is_not_there_is_said_so()
+    {
+        CommandLineException failure = await Assert.ThrowsAsync<CommandLineException>(() => LogReader.ReadAsync(LogPath, new LogReading(), Stream.Null, Stream.Null, CancellationToken.None));
+        Assert.Contains("There is no log", failure.Message);
+    }
 
     [Fact]
     public void Any_bytes_are_read_or_refused() => Gen.Byte.Array[0, 200].Sample(static bytes =>

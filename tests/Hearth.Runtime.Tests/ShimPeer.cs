@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Google.Protobuf.WellKnownTypes;
 using Hearth.Agent.Protocol;
 using Hearth.Configuration;
 using Hearth.Runtime.Handlers;

@@ -1,7 +1,6 @@
 using Hearth.Kvm.Native;
 using Hearth.Linux.Native;
 using Hearth.Linux.Seccomp;
-using Hearth.Virtio;
 using Hearth.Vmm.Devices;
 
 namespace Hearth.Vmm.Sandbox;

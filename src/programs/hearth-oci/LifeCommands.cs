@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net.Sockets;
-using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Tasks;

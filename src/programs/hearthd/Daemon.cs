@@ -6,7 +6,6 @@ using Hearth.Programs.Daemon.Streaming;
 using Hearth.Programs.Daemon.Telemetry;
 using Hearth.Runtime.Pods;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace Hearth.Programs.Daemon;
 

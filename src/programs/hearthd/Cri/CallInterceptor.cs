@@ -4,7 +4,6 @@ using Hearth.Images;
 using Hearth.Linux;
 using Hearth.Programs.Daemon.Telemetry;
 using Hearth.Runtime.Pods;
-using Microsoft.Extensions.Logging;
 
 namespace Hearth.Programs.Daemon.Cri;
 

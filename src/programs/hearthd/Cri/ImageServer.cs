@@ -4,7 +4,6 @@ using Hearth.Cri.Protocol;
 using Hearth.Images;
 using Hearth.Images.Registries;
 using Hearth.Runtime.Images;
-using Microsoft.Extensions.Logging;
 using Image = Hearth.Images.Image;
 
 namespace Hearth.Programs.Daemon.Cri;

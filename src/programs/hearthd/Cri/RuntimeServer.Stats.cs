@@ -1,6 +1,5 @@
 using Grpc.Core;
 using Hearth.Cri.Protocol;
-using Hearth.Runtime.Pods;
 
 namespace Hearth.Programs.Daemon.Cri;
 

@@ -9,7 +9,6 @@ using Hearth.Programs.Daemon.Spdy;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace Hearth.Programs.Daemon.Streaming;
 

@@ -3,7 +3,6 @@ using Hearth.Linux;
 using Hearth.Programs.Daemon.Cri;
 using Hearth.Runtime.Pods;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace Hearth.Programs.Daemon.Telemetry;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Hearth.Linux;
-using Microsoft.Extensions.Logging;
 
 namespace Hearth.Programs.Daemon.Telemetry;
 
