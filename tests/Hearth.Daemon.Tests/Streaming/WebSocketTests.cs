@@ -45,6 +45,9 @@ public class WebSocketTests
         await socket.SendAsync(new byte[] { 0, (byte)'p' }, WebSocketMessageType.Binary, endOfMessage: false, default);
         await socket.SendAsync("ut"u8.ToArray(), WebSocketMessageType.Binary, endOfMessage: true, default);
         await SendAsync(socket, [255, 0]);
+        // After the end: dropped.
+        await SendAsync(socket, [0, .. "more"u8]);
+        await SendAsync(socket, [255, 0]);
 
         Dictionary<byte, string> heard = await HearAsync(socket);
         Assert.Equal("input", heard[1]);

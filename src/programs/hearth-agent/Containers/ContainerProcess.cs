@@ -12,7 +12,7 @@ namespace Hearth.Programs.Agent.Containers;
 /// <param name="Streams">Its standard streams.</param>
 internal sealed record ContainerProcess(string ExecId, PreparedProcess Prepared, ProcessStreams Streams)
 {
-    private static readonly TimeSpan s_graceForStreams = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_graceForStreams = TimeSpan.FromSeconds(5);
 
     public Child Child => Prepared.Child;
 

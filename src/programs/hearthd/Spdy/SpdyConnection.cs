@@ -269,8 +269,9 @@ internal sealed class SpdyConnection : IAsyncDisposable
 
     private async ValueTask TakeDataAsync(SpdyFrameHeader header, CancellationToken cancellation)
     {
-        // A stream that was reset may still have data on its way: it is dropped.
-        _streams.TryGetValue(header.StreamId, out SpdyStream? stream);
+        // A stream that was reset may still have data on its way: it is dropped, as is what comes after a stream's end.
+        SpdyStream? stream = _streams.GetValueOrDefault(header.StreamId);
+        stream = stream is { Input.IsEnded: false } ? stream : null;
         int left = header.Length;
         while (left > 0)
         {

@@ -19,6 +19,9 @@ internal sealed class InputPipe
     private bool _reading;
     private bool _readerGone;
 
+    /// <summary>Nothing may be brought any more.</summary>
+    public bool IsEnded { get; private set; }
+
     /// <summary>A place to read into from the connection; then <see cref="BroughtAsync"/>.</summary>
     public Memory<byte> Space(int wanted)
     {
@@ -33,11 +36,21 @@ internal sealed class InputPipe
         await _pipe.Writer.FlushAsync(cancellation).ConfigureAwait(false);
     }
 
-    public async ValueTask BringAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation) =>
-        await _pipe.Writer.WriteAsync(bytes, cancellation).ConfigureAwait(false);
+    /// <summary>Likewise; what comes after the end is dropped.</summary>
+    public async ValueTask BringAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
+    {
+        if (!IsEnded)
+        {
+            await _pipe.Writer.WriteAsync(bytes, cancellation).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>The reader reads what is there, then the end.</summary>
-    public void End() => _pipe.Writer.Complete();
+    public void End()
+    {
+        IsEnded = true;
+        _pipe.Writer.Complete();
+    }
 
     /// <summary>Nobody will read any more.</summary>
     public void Discard()
