@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 using System.Globalization;
 using CsCheck;
 using Hearth.Linux.Native;
-using Hearth.Oci.Runtime;
 using Hearth.Linux.Seccomp;
+using Hearth.Oci.Runtime;
 using Hearth.Programs.Agent.Seccomp;
 using Hearth.Ttrpc;
 

@@ -128,7 +128,9 @@ public sealed class OutputTests
     {
         var one = new ContainerEventResponse
         {
-            ContainerId = "c1", ContainerEventType = ContainerEventType.ContainerStoppedEvent, CreatedAt = 1,
+            ContainerId = "c1",
+            ContainerEventType = ContainerEventType.ContainerStoppedEvent,
+            CreatedAt = 1,
             PodSandboxStatus = new PodSandboxStatus { Id = "p1", Metadata = new PodSandboxMetadata { Name = "pod" } },
             ContainersStatuses = { new ContainerStatus { Id = "c1", ExitCode = 2, State = ContainerState.ContainerExited, Metadata = new ContainerMetadata { Name = "web" } } },
         };

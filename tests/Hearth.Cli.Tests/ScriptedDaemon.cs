@@ -172,7 +172,11 @@ internal sealed class ScriptedDaemon : IAsyncDisposable
             daemon.Requests[id] = request;
             daemon.Containers[id] = new ContainerStatus
             {
-                Id = id, Metadata = request.Config.Metadata, State = ContainerState.ContainerCreated, CreatedAt = Now, Image = request.Config.Image,
+                Id = id,
+                Metadata = request.Config.Metadata,
+                State = ContainerState.ContainerCreated,
+                CreatedAt = Now,
+                Image = request.Config.Image,
                 LogPath = Path.Combine(daemon.Pods[request.PodSandboxId].LogDirectory, request.Config.LogPath),
             };
             daemon.Calls.Enqueue("create");
@@ -226,7 +230,12 @@ internal sealed class ScriptedDaemon : IAsyncDisposable
                 .Where(one => request.Filter?.State is null || request.Filter.State.State == one.State)
                 .Select(one => new Container
                 {
-                    Id = one.Id, PodSandboxId = daemon.Requests[one.Id].PodSandboxId, Metadata = one.Metadata, State = one.State, CreatedAt = one.CreatedAt, Image = one.Image,
+                    Id = one.Id,
+                    PodSandboxId = daemon.Requests[one.Id].PodSandboxId,
+                    Metadata = one.Metadata,
+                    State = one.State,
+                    CreatedAt = one.CreatedAt,
+                    Image = one.Image,
                     Labels = { daemon.Requests[one.Id].Config.Labels },
                 }));
             return Task.FromResult(answer);

@@ -1,12 +1,12 @@
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using Google.Protobuf;
 using Hearth.Agent.Protocol;
 using Hearth.Oci.Runtime;
 using Hearth.Runtime.Pods;
 using Hearth.Runtime.State;
-using Hearth.Shim.Protocol.Tasks;
 using Hearth.Shim.Protocol;
+using Hearth.Shim.Protocol.Tasks;
 using Hearth.Ttrpc;
 
 namespace Hearth.Runtime.Handlers;

@@ -71,14 +71,26 @@ internal sealed class CreateCommand
         {
             await shim.CreateAsync(new CreateTaskRequest
             {
-                Id = _id, Bundle = _states.BundleOf(_id), Terminal = terminal, Stdin = fifos.Stdin, Stdout = fifos.Stdout, Stderr = fifos.Stderr,
+                Id = _id,
+                Bundle = _states.BundleOf(_id),
+                Terminal = terminal,
+                Stdin = fifos.Stdin,
+                Stdout = fifos.Stdout,
+                Stderr = fifos.Stderr,
             });
         }
 
         var state = new ContainerState
         {
-            Id = _id, Bundle = _bundle, Shim = address, PodId = _id, Pid = standIn.Pid, PidStart = HostProcess.StartOf(standIn.Pid),
-            OciVersion = spec.OciVersion, Created = DateTimeOffset.UtcNow, Annotations = spec.Annotations ?? new Dictionary<string, string>(),
+            Id = _id,
+            Bundle = _bundle,
+            Shim = address,
+            PodId = _id,
+            Pid = standIn.Pid,
+            PidStart = HostProcess.StartOf(standIn.Pid),
+            OciVersion = spec.OciVersion,
+            Created = DateTimeOffset.UtcNow,
+            Annotations = spec.Annotations ?? new Dictionary<string, string>(),
         };
         _states.Write(state);
         await Task.Run(() => StandIn.Tell(standIn.Control, task));

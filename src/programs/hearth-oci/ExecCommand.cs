@@ -32,7 +32,12 @@ internal static class ExecCommand
         using StandInLaunch? standIn = detached ? StandInLaunch.Start(process.Terminal ? consoleSocket : null, ownNetwork: false) : null;
         await shim.ExecAsync(new ExecProcessRequest
         {
-            Id = state.Id, ExecId = execId, Terminal = process.Terminal, Stdin = fifos.Stdin, Stdout = fifos.Stdout, Stderr = fifos.Stderr,
+            Id = state.Id,
+            ExecId = execId,
+            Terminal = process.Terminal,
+            Stdin = fifos.Stdin,
+            Stdout = fifos.Stdout,
+            Stderr = fifos.Stderr,
             Spec = new Any { TypeUrl = TaskServices.ProcessType, Value = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(process, RuntimeJson.Default.ProcessSpec)) },
         });
         if (standIn is null)

@@ -1,7 +1,7 @@
-using Hearth.Daemon.Tests.Streaming;
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.IO.Pipelines;
+using Hearth.Daemon.Tests.Streaming;
 using Hearth.Programs.Daemon.Spdy;
 
 namespace Hearth.Daemon.Tests.Spdy;

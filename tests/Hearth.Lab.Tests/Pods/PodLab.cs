@@ -286,5 +286,6 @@ public sealed class PodLab : IAsyncLifetime
                 _log.AppendLine(line);
             }
         }
-    }) { IsBackground = true }.Start();
+    })
+    { IsBackground = true }.Start();
 }
