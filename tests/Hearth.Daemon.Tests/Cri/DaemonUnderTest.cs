@@ -130,8 +130,8 @@ public sealed class DaemonUnderTest : IAsyncLifetime
 
     private static Process Start(string? notify, params string[] arguments)
     {
-        // Its own folder: beside this program's copy of it lie other settings.
-        string program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../../src/programs/hearthd/bin/Release/net10.0/linux-x64/hearthd"));
+        string program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../../out/bin/hearthd"));
+        Assert.True(File.Exists(program), "out/bin/hearthd is missing: run ./build hearthd");
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
         start.Environment["NOTIFY_SOCKET"] = notify;
         return Process.Start(start)!;
