@@ -28,3 +28,20 @@ public readonly record struct FileStatus(uint Mode, ulong Device, long Size)
         return status.f_type;
     }
 }
+
+/// <summary>What statfs(2) says of the file system under a path.</summary>
+/// <param name="Bytes">Its size.</param>
+/// <param name="Inodes">Files it can have; 0 where they are not counted.</param>
+/// <param name="FreeInodes">Of these.</param>
+public readonly record struct FileSystemSize(ulong Bytes, ulong Inodes, ulong FreeInodes)
+{
+    /// <exception cref="LinuxException">There is no such folder.</exception>
+    public static unsafe FileSystemSize Of(string folder)
+    {
+        using FileDescriptor file = FileDescriptor.Open(folder, Fcntl.O_RDONLY | Fcntl.O_DIRECTORY);
+        statfs_t status;
+        // SAFETY: fstatfs fills one struct statfs on this stack.
+        FileDescriptor.Check(SysStatfs.fstatfs(file.Number, &status), $"fstatfs(\"{folder}\")");
+        return new FileSystemSize((ulong)status.f_blocks * (ulong)status.f_frsize, (ulong)status.f_files, (ulong)status.f_ffree);
+    }
+}

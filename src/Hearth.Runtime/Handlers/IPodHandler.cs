@@ -188,4 +188,7 @@ public sealed record ContainerSample
     public ulong WritableBytes { get; init; }
 
     public ulong WritableInodes { get; init; }
+
+    /// <summary>What else the kernel counts: <see cref="Pods.ContainerUsage.Counters"/>.</summary>
+    public IReadOnlyDictionary<string, ulong> Counters { get; init; } = new Dictionary<string, ulong>();
 }

@@ -161,7 +161,13 @@ internal sealed class ShimPod : IRunningPod
         {
             TakenAt = stats.TakenAt?.ToDateTimeOffset() ?? DateTimeOffset.UtcNow,
             Containers = [.. stats.Containers.Where(one => one.ContainerId != _id && one.Stats is not null).Select(Sample)],
-            Interfaces = [.. stats.Interfaces.Select(static one => new InterfaceUse(one.Name, one.ReceivedBytes, one.ReceivedErrors, one.SentBytes, one.SentErrors))],
+            Interfaces = [.. stats.Interfaces.Select(static one => new InterfaceUse(one.Name, one.ReceivedBytes, one.ReceivedErrors, one.SentBytes, one.SentErrors)
+            {
+                ReceivedPackets = one.ReceivedPackets,
+                ReceivedDropped = one.ReceivedDropped,
+                SentPackets = one.SentPackets,
+                SentDropped = one.SentDropped,
+            })],
             HostMemoryBytes = stats.HostMemoryBytes,
             HostCpuNanoseconds = stats.HostCpuMicroseconds * 1000,
         };
@@ -250,6 +256,7 @@ internal sealed class ShimPod : IRunningPod
         Pids = one.Stats.Pids?.Current ?? 0,
         WritableBytes = one.Stats.WritableLayer?.UsedBytes ?? 0,
         WritableInodes = one.Stats.WritableLayer?.UsedInodes ?? 0,
+        Counters = new Dictionary<string, ulong>(one.Stats.Counters),
     };
 
     private async Task WaitAsync(string id, CancellationToken cancellation)

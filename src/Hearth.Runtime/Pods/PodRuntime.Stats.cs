@@ -111,5 +111,6 @@ public sealed partial class PodRuntime
         WritableBytes = sample.WritableBytes,
         WritableInodes = sample.WritableInodes,
         WritableMountpoint = _config.Daemon.State,
+        Counters = sample.Counters,
     };
 }

@@ -20,6 +20,12 @@ public sealed record ContainerUsage
 
     /// <summary>Where the writable layer is, on the host.</summary>
     public string WritableMountpoint { get; init; } = "";
+
+    /// <summary>
+    /// What else the kernel counts, by the names of the agent service's <c>StatsResponse.counters</c>: <c>memory.stat:file_mapped</c>,
+    /// <c>threads</c>. Empty where the handler does not say.
+    /// </summary>
+    public IReadOnlyDictionary<string, ulong> Counters { get; init; } = new Dictionary<string, ulong>();
 }
 
 /// <param name="Nanoseconds">Of CPU time since its start.</param>
@@ -48,7 +54,16 @@ public sealed record MemoryUse
 }
 
 /// <summary>A network interface as the pod sees it: received is what comes to the pod.</summary>
-public sealed record InterfaceUse(string Name, ulong ReceivedBytes, ulong ReceivedErrors, ulong SentBytes, ulong SentErrors);
+public sealed record InterfaceUse(string Name, ulong ReceivedBytes, ulong ReceivedErrors, ulong SentBytes, ulong SentErrors)
+{
+    public ulong ReceivedPackets { get; init; }
+
+    public ulong ReceivedDropped { get; init; }
+
+    public ulong SentPackets { get; init; }
+
+    public ulong SentDropped { get; init; }
+}
 
 /// <summary>What a pod uses, its containers with it. A pod that is not ready has no usage.</summary>
 public sealed record PodUsage

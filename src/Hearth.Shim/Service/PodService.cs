@@ -95,6 +95,10 @@ internal sealed class PodService(Pod pod)
             ReceivedErrors = one.ReceivedErrors,
             SentBytes = one.SentBytes,
             SentErrors = one.SentErrors,
+            ReceivedPackets = one.ReceivedPackets,
+            ReceivedDropped = one.ReceivedDropped,
+            SentPackets = one.SentPackets,
+            SentDropped = one.SentDropped,
         }));
         try
         {

@@ -53,7 +53,10 @@ internal static partial class Daemon
                 WebApplication? metrics = config.Daemon.MetricsAddress.Length > 0
                     ? await MetricsServer.StartAsync(config.Daemon.MetricsAddress, runtime, calls, logs).ConfigureAwait(false)
                     : null;
-                WebApplication cri = await StartCriAsync(config.Daemon.Socket, runtime, streaming, calls, logs).ConfigureAwait(false);
+                await using CallTraces? traces = config.Daemon.TracesEndpoint.Length > 0
+                    ? new CallTraces(config.Daemon.TracesEndpoint, RuntimeServer.ProgramVersion, logs.CreateLogger("traces"))
+                    : null;
+                WebApplication cri = await StartCriAsync(config.Daemon.Socket, runtime, streaming, calls, traces, logs).ConfigureAwait(false);
                 LogListening(log, RuntimeServer.ProgramVersion, config.Daemon.Socket, streaming.BaseUrl);
                 ServiceState.Tell("READY=1", manager);
 
@@ -70,13 +73,18 @@ internal static partial class Daemon
         }
     }
 
-    private static async Task<WebApplication> StartCriAsync(string socket, PodRuntime runtime, StreamingServer streaming, CallMetrics calls, ILoggerFactory logs)
+    private static async Task<WebApplication> StartCriAsync(string socket, PodRuntime runtime, StreamingServer streaming, CallMetrics calls, CallTraces? traces, ILoggerFactory logs)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(logs);
         builder.Services.AddSingleton<IHostLifetime, OwnLifetime>();
         builder.Services.AddSingleton(calls);
+        if (traces is not null)
+        {
+            builder.Services.AddSingleton(traces);
+        }
+
         builder.Services.AddSingleton(runtime);
         builder.Services.AddSingleton(runtime.Images);
         builder.Services.AddSingleton(streaming);

@@ -30,7 +30,7 @@ internal sealed class Cgroup
     }
 
     /// <summary>The controllers that limits work with here.</summary>
-    public IReadOnlyList<string> Controllers => Read("cgroup.controllers").Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+    public IReadOnlyList<string> Controllers => ReadText("cgroup.controllers").Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
 
     public Cgroup CreateChild(string name)
     {
@@ -42,7 +42,7 @@ internal sealed class Cgroup
     public void Add(int pid) => Write("cgroup.procs", $"{pid}");
 
     public IReadOnlyList<int> Pids() =>
-        [.. Read("cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => int.Parse(line, CultureInfo.InvariantCulture))];
+        [.. ReadText("cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => int.Parse(line, CultureInfo.InvariantCulture))];
 
     /// <summary>Kills every process in the group and in those below.</summary>
     public void Kill()
@@ -147,7 +147,7 @@ internal sealed class Cgroup
     public Dictionary<string, ulong> ReadNumbers(string file)
     {
         var numbers = new Dictionary<string, ulong>();
-        foreach (string line in Read(file).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string line in ReadText(file).Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             string[] parts = line.Split(' ');
             if (parts.Length == 2 && ulong.TryParse(parts[1], CultureInfo.InvariantCulture, out ulong value))
@@ -160,7 +160,7 @@ internal sealed class Cgroup
     }
 
     /// <summary>The number in a file; 0 where there is no such file, or it says "max".</summary>
-    public ulong ReadNumber(string file) => ulong.TryParse(Read(file).AsSpan().Trim(), CultureInfo.InvariantCulture, out ulong value) ? value : 0;
+    public ulong ReadNumber(string file) => ulong.TryParse(ReadText(file).AsSpan().Trim(), CultureInfo.InvariantCulture, out ulong value) ? value : 0;
 
     private void ApplyCpu(CpuSpec cpu)
     {
@@ -247,7 +247,8 @@ internal sealed class Cgroup
         }
     }
 
-    private string Read(string file)
+    /// <summary>Empty if there is no such file.</summary>
+    public string ReadText(string file)
     {
         string path = System.IO.Path.Combine(Path, file);
         return File.Exists(path) ? File.ReadAllText(path) : "";

@@ -14,7 +14,7 @@ internal static class ContainerStats
         Dictionary<string, ulong> memory = cgroup.ReadNumbers("memory.stat");
         ulong usage = cgroup.ReadNumber("memory.current");
         ulong inactive = memory.GetValueOrDefault("inactive_file");
-        return new StatsResponse
+        var stats = new StatsResponse
         {
             TakenAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow),
             Cpu = new CpuStats
@@ -39,6 +39,8 @@ internal static class ContainerStats
             Pids = new PidsStats { Current = cgroup.ReadNumber("pids.current"), Limit = cgroup.ReadNumber("pids.max") },
             WritableLayer = writableLayer is null ? new FilesystemStats() : Measure(writableLayer),
         };
+        ContainerCounters.Add(stats.Counters, cgroup, writableLayer);
+        return stats;
     }
 
     // The layer's own files are counted: the file system below may be shared, or its own bookkeeping large.

@@ -44,14 +44,18 @@ internal static class GuestNetwork
         foreach (string line in File.ReadLines("/proc/net/dev").Skip(headers))
         {
             int colon = line.LastIndexOf(':');
-            string[] numbers = line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            ulong[] numbers = [.. line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(static text => ulong.Parse(text, CultureInfo.InvariantCulture))];
             yield return new InterfaceCounters
             {
                 Name = line[..colon].Trim(),
-                ReceivedBytes = ulong.Parse(numbers[0], CultureInfo.InvariantCulture),
-                ReceivedErrors = ulong.Parse(numbers[2], CultureInfo.InvariantCulture),
-                SentBytes = ulong.Parse(numbers[8], CultureInfo.InvariantCulture),
-                SentErrors = ulong.Parse(numbers[10], CultureInfo.InvariantCulture),
+                ReceivedBytes = numbers[0],
+                ReceivedPackets = numbers[1],
+                ReceivedErrors = numbers[2],
+                ReceivedDropped = numbers[3],
+                SentBytes = numbers[8],
+                SentPackets = numbers[9],
+                SentErrors = numbers[10],
+                SentDropped = numbers[11],
             };
         }
     }

@@ -8,7 +8,7 @@ using Hearth.Runtime.Pods;
 namespace Hearth.Programs.Daemon.Cri;
 
 /// <summary>Around every call: what failed becomes a gRPC status, and is logged; calls are counted and timed. Thread: any.</summary>
-internal sealed partial class CallInterceptor(CallMetrics metrics, ILogger<CallInterceptor> log) : Interceptor
+internal sealed partial class CallInterceptor(CallMetrics metrics, ILogger<CallInterceptor> log, CallTraces? traces = null) : Interceptor
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
@@ -104,6 +104,7 @@ internal sealed partial class CallInterceptor(CallMetrics metrics, ILogger<CallI
     {
         TimeSpan time = TimeProvider.System.GetElapsedTime(start);
         metrics.Count(context.Method, code, time);
+        traces?.Add(context.Method, code, time, context.RequestHeaders.GetValue("traceparent"));
         LogCall(context.Method, code, time.TotalMilliseconds);
     }
 
