@@ -56,6 +56,12 @@ public sealed class AgentTests
         Assert.Equal(Enumerable.Range(0, 20).Select(static i => $"{i}\n0"), answers);
         Assert.Equal("big\n0", await ExecAsync(agent, "head -c 3000000 /dev/zero | wc -c | grep -q 3000000 && echo big"));
 
+        // The limits are the container's: setting its processes up takes more than these have room for.
+        await agent.CreateContainerAsync(Request("tight", "exec sleep 1000", pids: 3, cpuQuota: 2_000));
+        await agent.StartContainerAsync(new StartContainerRequest { ContainerId = "tight" });
+        Assert.Equal("in\n0", await ExecAsync(agent, "echo in", "tight"));
+        await agent.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = "tight" });
+
         using TtrpcStream<Event> events = await agent.EventsAsync();
         Assert.EndsWith("137", await ExecAsync(agent, "exec perl -e '$x = \"x\" x 200000000; print length $x'"), StringComparison.Ordinal);
         using var limit = new CancellationTokenSource(s_deadline);
@@ -75,7 +81,7 @@ public sealed class AgentTests
         Assert.Equal(0, monitor.AwaitExit());
     }
 
-    private static CreateContainerRequest Request(string id, string command)
+    private static CreateContainerRequest Request(string id, string command, long pids = 40, long cpuQuota = 90_000)
     {
         var spec = new RuntimeSpec
         {
@@ -91,7 +97,7 @@ public sealed class AgentTests
             Linux = new LinuxSpec
             {
                 Namespaces = [new() { Type = "pid" }, new() { Type = "mount" }, new() { Type = "ipc" }, new() { Type = "cgroup" }],
-                Resources = new ResourcesSpec { Memory = new MemorySpec { Limit = 64 << 20 }, Pids = new PidsSpec { Limit = 40 }, Cpu = new CpuSpec { Shares = 512, Quota = 90_000, Period = 100_000 } },
+                Resources = new ResourcesSpec { Memory = new MemorySpec { Limit = 64 << 20 }, Pids = new PidsSpec { Limit = pids }, Cpu = new CpuSpec { Shares = 512, Quota = cpuQuota, Period = 100_000 } },
             },
         };
         return new CreateContainerRequest
@@ -106,11 +112,11 @@ public sealed class AgentTests
     private static ProcessSpec Shell(string command) => new() { Args = ["sh", "-c", command], Env = ["PATH=/usr/bin:/bin"] };
 
     // Its output and its status.
-    private static async Task<string> ExecAsync(AgentClient agent, string command)
+    private static async Task<string> ExecAsync(AgentClient agent, string command, string container = "main")
     {
         var request = new RunProcessRequest
         {
-            ContainerId = "main",
+            ContainerId = container,
             Process = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(Shell(command), RuntimeJson.Default.ProcessSpec)),
             TimeoutMs = 120_000,
         };

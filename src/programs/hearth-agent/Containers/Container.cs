@@ -58,7 +58,6 @@ internal sealed class Container
             cgroup = host.Parent.CreateChild(request.ContainerId);
             if (spec.Linux?.Resources is { } resources)
             {
-                cgroup.Apply(resources);
                 DeviceRules.Apply(cgroup, resources.Devices);
             }
 
@@ -106,10 +105,18 @@ internal sealed class Container
         ContainerProcess started = Launch(execId, setup, stdio, Init, Init.Pidfd);
         try
         {
+            Enter(started.Child.Pid);
+            // Whoever ends the container's rest ends what was in its group by then.
+            if (Init.Exit.IsCompleted)
+            {
+                throw new TtrpcException(StatusCode.FailedPrecondition, $"The container \"{Id}\" has ended.");
+            }
+
             started.Prepared.Go();
         }
         catch
         {
+            ChildProcess.Signal(started.Child.Pidfd, Signals.SIGKILL);
             started.Streams.Close();
             throw;
         }
@@ -229,6 +236,17 @@ internal sealed class Container
             FilterFlags = _filterFlags,
         };
         ContainerProcess init = Launch("", setup, stdio, pidNamespace, null);
+        try
+        {
+            // Not before: setting up takes threads, memory and CPU time that small limits have no room for.
+            _cgroup.Apply(_spec.Linux?.Resources ?? new ResourcesSpec());
+        }
+        catch
+        {
+            init.Streams.Close();
+            throw;
+        }
+
         _processes[""] = init;
         _watch = new OutOfMemoryWatch(_host.Loop, _cgroup, () => _host.Events.Publish(new Event { OutOfMemory = new OutOfMemory { ContainerId = Id } }));
         TellExit(init);
@@ -253,10 +271,16 @@ internal sealed class Container
         var streams = new ProcessStreams(_host.Loop, stdio, setup.Terminal);
         try
         {
+            // The first process makes the cgroup namespace, so it is in the group before, while that has no limits. Any other
+            // enters when it is set up.
             PreparedProcess prepared = _host.Launcher.Prepare(setup, streams.Far, pidNamespace?.Pidfd, target, child =>
             {
                 streams.CloseFar();
-                Enter(child.Pid);
+                if (target is null)
+                {
+                    Enter(child.Pid);
+                }
+
                 if (setup.Process.OomScoreAdj is { } adjustment)
                 {
                     File.WriteAllText($"/proc/{child.Pid}/oom_score_adj", $"{adjustment}");

@@ -10,8 +10,15 @@ namespace Hearth.Programs.Agent.Processes;
 /// <param name="program">The program's path.</param>
 internal sealed class ProcessLauncher(ChildReaper reaper, string program)
 {
+    // Each takes some megabytes of a small guest while it is set up.
+    private const int MostAtOnce = 16;
+
+    private static readonly TimeSpan s_end = TimeSpan.FromSeconds(5);
+
+    private readonly SemaphoreSlim _places = new(MostAtOnce);
+
     /// <summary>
-    /// Starts a process, and waits until all is done but its last step.
+    /// Starts a process, and waits until all is done but its last step; for its turn too when many are started at once.
     /// </summary>
     /// <param name="setup">What it becomes.</param>
     /// <param name="stdio">Its descriptors 0, 1 and 2.</param>
@@ -20,6 +27,27 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
     /// <param name="started">Called with the process when it is there, before it does anything.</param>
     /// <exception cref="TtrpcException">It cannot be done; the process has ended.</exception>
     public PreparedProcess Prepare(
+        ContainerSetup setup, IReadOnlyList<FileDescriptor> stdio, FileDescriptor? pidNamespace, FileDescriptor? target, Action<Child> started)
+    {
+        _places.Wait();
+        try
+        {
+            return PrepareOne(setup, stdio, pidNamespace, target, started);
+        }
+        finally
+        {
+            _places.Release();
+        }
+    }
+
+    /// <summary>Starts process 1 of a pid namespace.</summary>
+    public Child StartPause()
+    {
+        using FileDescriptor none = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR);
+        return Start(PauseRole.Argument, [none, none, new FileDescriptor(2, ownsHandle: false)], null);
+    }
+
+    private PreparedProcess PrepareOne(
         ContainerSetup setup, IReadOnlyList<FileDescriptor> stdio, FileDescriptor? pidNamespace, FileDescriptor? target, Action<Child> started)
     {
         (ControlChannel near, ControlChannel far) = ControlChannel.CreatePair();
@@ -47,7 +75,7 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
         try
         {
             started(child);
-            return new PreparedProcess(child, near, TakeAnswers(near));
+            return new PreparedProcess(child, near, TakeAnswers(child, near));
         }
         catch
         {
@@ -56,13 +84,6 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
             near.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Starts process 1 of a pid namespace.</summary>
-    public Child StartPause()
-    {
-        using FileDescriptor none = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR);
-        return Start(PauseRole.Argument, [none, none, new FileDescriptor(2, ownsHandle: false)], null);
     }
 
     private Child Start(string role, IReadOnlyList<FileDescriptor> descriptors, FileDescriptor? pidNamespace) =>
@@ -81,7 +102,7 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
             return ChildProcess.Spawn(program, ["hearth-agent", role], [], descriptors);
         }));
 
-    private static TerminalMaster? TakeAnswers(ControlChannel channel)
+    private static TerminalMaster? TakeAnswers(Child child, ControlChannel channel)
     {
         TerminalMaster? terminal = null;
         byte[] message = new byte[ControlChannel.MaxMessage];
@@ -99,9 +120,18 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
                 default:
                     terminal?.Dispose();
                     descriptor?.Dispose();
-                    throw SetupChannel.Failure(message.AsSpan(0, length));
+                    throw length == 0 ? Died(child) : SetupChannel.Failure(message.AsSpan(0, length));
             }
         }
+    }
+
+    // The channel closes while it ends.
+    private static TtrpcException Died(Child child)
+    {
+        string how = child.Exit.Wait(s_end) ? $" (status {child.Exit.Result.Status})" : "";
+        return new TtrpcException(
+            StatusCode.ResourceExhausted,
+            $"What sets the process up has ended before it was done{how}: the memory of the guest or of the container, or its limit of processes, may be too small.");
     }
 }
 

@@ -24,7 +24,7 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         .Unary("WriteFiles", WriteFilesRequest.Parser, Sync<WriteFilesRequest>(agent.WriteFiles))
         .Unary("Mount", MountRequest.Parser, Sync<MountRequest>(agent.Mount))
         .Unary("Unmount", UnmountRequest.Parser, Sync<UnmountRequest>(request => Mounts.Detach(agent.OwnPath(request.Target))))
-        .Unary("CreateContainer", CreateContainerRequest.Parser, Sync<CreateContainerRequest, CreateContainerResponse>(agent.CreateContainer))
+        .Unary("CreateContainer", CreateContainerRequest.Parser, Slow<CreateContainerRequest, CreateContainerResponse>(agent.CreateContainer))
         .Unary("StartContainer", StartContainerRequest.Parser, Sync<StartContainerRequest>(request => agent.Get(request.ContainerId).Start()))
         .Unary("RemoveContainer", RemoveContainerRequest.Parser, Sync<RemoveContainerRequest>(request => agent.Containers.Remove(request.ContainerId)))
         .Unary("UpdateResources", UpdateResourcesRequest.Parser, Sync<UpdateResourcesRequest>(agent.UpdateResources))
@@ -32,7 +32,7 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
         .Unary("AllStats", Empty.Parser, Sync<Empty, AllStatsResponse>(agent.AllStats))
         .Unary("SetFrozen", SetFrozenRequest.Parser, Sync<SetFrozenRequest>(request => agent.Get(request.ContainerId).SetFrozen(request.Frozen)))
         .Unary("Pids", PidsRequest.Parser, Sync<PidsRequest, PidsResponse>(agent.Pids))
-        .Unary("ExecProcess", ExecProcessRequest.Parser, Sync<ExecProcessRequest, ExecProcessResponse>(agent.ExecProcess))
+        .Unary("ExecProcess", ExecProcessRequest.Parser, Slow<ExecProcessRequest, ExecProcessResponse>(agent.ExecProcess))
         .ServerStream<RunProcessRequest, RunProcessEvent>("RunProcess", RunProcessRequest.Parser, agent.RunProcessAsync)
         .Unary("RemoveProcess", RemoveProcessRequest.Parser, Sync<RemoveProcessRequest>(request => agent.Get(request.ContainerId).RemoveProcess(request.ExecId)))
         .Unary("Signal", SignalRequest.Parser, Sync<SignalRequest>(agent.Signal))
@@ -237,7 +237,8 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
     private async Task RunProcessAsync(RunProcessRequest request, ResponseWriter<RunProcessEvent> writer, CallContext call)
     {
         ProcessSpec spec = ContainerStore.ParseProcess(request.Process.Span) with { Terminal = false };
-        ContainerProcess process = Get(request.ContainerId).Exec("", spec, request.User, new StandardStreams { Stdout = true, Stderr = true });
+        ContainerProcess process = await OnThread(
+            () => Get(request.ContainerId).Exec("", spec, request.User, new StandardStreams { Stdout = true, Stderr = true })).ConfigureAwait(false);
         try
         {
             TimeSpan? timeout = request.TimeoutMs == 0 ? null : TimeSpan.FromMilliseconds(request.TimeoutMs);
@@ -301,6 +302,12 @@ internal sealed class AgentService(AgentOptions options, AgentPaths paths, Conta
 
     private static Func<TRequest, CallContext, Task<TResponse>> Sync<TRequest, TResponse>(Func<TRequest, TResponse> handler) =>
         (request, _) => Task.FromResult(handler(request));
+
+    // What waits for another process has a thread of its own: many at once would leave the pool none for the streams.
+    private static Func<TRequest, CallContext, Task<TResponse>> Slow<TRequest, TResponse>(Func<TRequest, TResponse> handler) =>
+        (request, _) => OnThread(() => handler(request));
+
+    private static Task<T> OnThread<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static Func<TRequest, CallContext, Task<Empty>> Sync<TRequest>(Action<TRequest> handler) => (request, _) =>
     {
