@@ -28,15 +28,11 @@ check() {
   fi
 }
 
-# run_tests PROJECT CMD...: runs a test program and adds its counts up.
-run_tests() {
-  local name=$1 log status=0 summary bad
-  shift
-  step "$name"
-  log="out/test/$name.log"
-  "$@" 2>&1 | tee "$log" || status=$?
+# count NAME STATUS LOG: adds up what a test program that has ended with STATUS says in LOG.
+count() {
+  local name=$1 status=$2 log=$3 summary bad
   # The summary's numbers; a program without tests prints only "Total: 0", and is a defect.
-  summary=$(grep -E 'Total: [0-9]+, Errors: [0-9]+, Failed: [0-9]+, Skipped: [0-9]+' "$log" | tail -n 1 || true)
+  summary=$(grep -aE 'Total: [0-9]+, Errors: [0-9]+, Failed: [0-9]+, Skipped: [0-9]+' "$log" | tail -n 1 || true)
   if [ -z "$summary" ]; then
     failed=$((failed + 1))
     printf 'FAILED: %s ended with status %s and no summary\n' "$name" "$status" >&2
@@ -51,6 +47,37 @@ run_tests() {
     failed=$((failed + 1))
     printf 'FAILED: %s ended with status %s\n' "$name" "$status" >&2
   fi
+}
+
+# run_tests PROJECT CMD...: runs a test program and adds its counts up.
+run_tests() {
+  local name=$1 status=0
+  shift
+  step "$name"
+  "$@" 2>&1 | tee "out/test/$name.log" || status=$?
+  count "$name" "$status" "out/test/$name.log"
+}
+
+# start_tests NAME CMD...: the same in the background; await_tests prints and counts it.
+started_names=() started_pids=()
+start_tests() {
+  local name=$1
+  shift
+  step "$name (in the background)"
+  "$@" >"out/test/$name.log" 2>&1 </dev/null &
+  started_names+=("$name")
+  started_pids+=($!)
+}
+
+await_tests() {
+  local i status
+  for i in "${!started_names[@]}"; do
+    status=0
+    wait "${started_pids[i]}" || status=$?
+    step "${started_names[i]}"
+    cat "out/test/${started_names[i]}.log"
+    count "${started_names[i]}" "$status" "out/test/${started_names[i]}.log"
+  done
 }
 
 program() { echo "tests/$1/bin/Release/net10.0/$1"; }
@@ -71,7 +98,7 @@ dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
 in_lab() {
   local name=$1
   shift
-  lab/run --mem 6144 --timeout 1500 --share "$dotnet_root:$dotnet_root" -- \
+  lab/run --mem 4096 --timeout 1800 --share "$dotnet_root:$dotnet_root" -- \
     env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
     HEARTH_GUEST_KERNEL="${HEARTH_GUEST_KERNEL:-}" HEARTH_GUEST_ROOTFS="${HEARTH_GUEST_ROOTFS:-}" \
     HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
@@ -84,7 +111,17 @@ if [ -n "$lab" ]; then
   setup_lab
   { [ -r /dev/kvm ] && [ -w /dev/kvm ]; } || kvm_in_lab=1
 fi
-tiny_guests=Hearth.Vmm.Tests.Vcpus
+tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods
+
+# The lab is one CPU's work, most of it waiting for guests: its halves run beside each other and the tests of this machine.
+if [ -n "$lab" ]; then
+  setup_guest
+  setup_agent_initrd
+  setup_stock_kernel
+  lab/images.sh build >/dev/null
+  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests"
+  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests"
+fi
 
 for project in tests/*.Tests/*.csproj; do
   name=$(basename "$project" .csproj)
@@ -98,14 +135,7 @@ for project in tests/*.Tests/*.csproj; do
     *) run_tests "$name" "$(program "$name")" -noColor ;;
   esac
 done
-
-if [ -n "$lab" ]; then
-  setup_guest
-  setup_agent_initrd
-  setup_stock_kernel
-  lab/images.sh build >/dev/null
-  run_tests Hearth.Lab.Tests in_lab Hearth.Lab.Tests
-fi
+await_tests
 
 if [ "$skipped" -gt 0 ]; then
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
