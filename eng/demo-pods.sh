@@ -28,7 +28,8 @@ leftovers() {
   {
     ip netns list 2>/dev/null
     ip -br link show type veth
-    pgrep -l '^(hearth-(shim|vmm|jail)|virtiofsd)' | sed 's/^[0-9]* //' || true
+    pgrep -l '^hearth-' | sed 's/^[0-9]* //' || true
+    pgrep -l '^virtiofsd' | sed 's/^[0-9]* //' || true
     grep -F "$work" /proc/mounts || true
   } | sed 's/^/  left: /'
 }
@@ -99,14 +100,14 @@ echo "$pod"
 say_cri create "${pod:0:12}" container.json pod.json
 container=$("${cri[@]}" create "$pod" container.json pod.json)
 echo "$container"
-cri start "$container"
+cri start "${container:0:12}"
 cri ps
-cri exec "$container" uname -a
-cri logs "$container"
-cri stop "$container"
-cri rm "$container"
-cri stopp "$pod"
-cri rmp "$pod"
+cri exec "${container:0:12}" uname -a
+cri logs "${container:0:12}"
+cri stop "${container:0:12}"
+cri rm "${container:0:12}"
+cri stopp "${pod:0:12}"
+cri rmp "${pod:0:12}"
 
 bold "
 What a person types:"

@@ -32,7 +32,8 @@ internal sealed record ContainerRow(Container Container, ContainerStatus? Status
         _ => "Unknown",
     };
 
-    private string Image
+    /// <summary>The image by the name it was asked for, else by its id; cut where it is long.</summary>
+    public string Image
     {
         get
         {

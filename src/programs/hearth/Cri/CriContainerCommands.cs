@@ -80,7 +80,7 @@ internal static class CriContainerCommands
                 foreach (ContainerRow row in await ListCommands.RowsAsync(daemon, containers.Containers, cancellation))
                 {
                     Container container = row.Container;
-                    table.Add(Humane.ShortId(container.Id), container.Image?.UserSpecifiedImage is { Length: > 0 } given ? given : Humane.ShortId(container.ImageRef),
+                    table.Add(Humane.ShortId(container.Id), row.Image,
                         Humane.Ago(container.CreatedAt, DateTimeOffset.UtcNow), container.State.ToString()["Container".Length..], container.Metadata?.Name ?? "",
                         $"{container.Metadata?.Attempt}", Humane.ShortId(container.PodSandboxId), row.Pod?.Metadata?.Name ?? "unknown");
                 }
