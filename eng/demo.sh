@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# ./demo [--fast]: Firecracker's first demo with hearth-vmm. --fast skips the typing pauses.
-# ./demo pods [--fast]: pods in microVMs, from an image in a registry to nothing left, through CRI and by hearth run.
+# ./demo [--fast]: pods in microVMs, from an image in a registry to nothing left, through CRI and by hearth run.
+# ./demo vmm [--fast]: Firecracker's first demo with hearth-vmm. --fast skips the typing pauses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/common.sh
 . eng/setup.sh
 
-play=vmm fast=""
+play=pods fast=""
 for argument in "$@"; do
   case "$argument" in
     pods | vmm) play=$argument ;;
     --fast) fast=--fast ;;
-    *) die "usage: ./demo [pods] [--fast]" ;;
+    *) die "usage: ./demo [vmm] [--fast]" ;;
   esac
 done
 
