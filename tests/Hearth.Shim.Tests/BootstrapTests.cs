@@ -74,6 +74,12 @@ public sealed class BootstrapTests : IDisposable
         Assert.Equal(0, status);
         Assert.Equal(137u, DeleteResponse.Parser.ParseFrom(printed).ExitStatus);
         await ShimUnderTest.EventuallyAsync(() => !Directory.Exists(Path.GetDirectoryName(path)), "the socket stays");
+        string left = Path.Combine(_folder, "state", "pods", Path.GetFileNameWithoutExtension(path));
+        Directory.CreateDirectory(left);
+        File.WriteAllText(Path.Combine(left, "fs.sock"), "");
+        // As containerd calls it, which may have its answer before all is gone.
+        Assert.Equal(0, Run(bundle, ["-namespace", "ns", "-address", "/x", "-publish-binary", "/y", "-id", "c", "-bundle", bundle, "delete"]).Status);
+        await ShimUnderTest.EventuallyAsync(() => !Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")).Any(), "something stays");
         Assert.Equal(0, Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]).Status);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")));
     }
@@ -97,6 +103,31 @@ public sealed class BootstrapTests : IDisposable
         Assert.Contains(info.Version.Version, Text(Run(bundle, ["-v"])));
         await using ShimClient shim = await ShimClient.ConnectAsync(old.Address);
         await shim.ShutdownAsync("c");
+        await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+    }
+
+    /// <summary>Word for word as CRI-O 1.37 does: internal/oci/runtime_vm.go, startRuntimeDaemon.</summary>
+    [Fact]
+    public async Task CRI_O_finds_one_shim_for_a_pod_and_its_containers()
+    {
+        const string kind = "io.kubernetes.cri-o.ContainerType";
+        const string pod = "io.kubernetes.cri-o.SandboxID";
+        string sandbox = Bundle("p", ShimUnderTest.Specification("pause", (kind, "sandbox"), (pod, "p")));
+        string member = Bundle("c", ShimUnderTest.Specification("true", (kind, "container"), (pod, "p")));
+        (string, string)[] variables = [("GOMAXPROCS", "2"), ("MAX_SHIM_VERSION", "2"), ("TTRPC_ADDRESS", ""), ("GRPC_ADDRESS", ""), ("NAMESPACE", "default")];
+        foreach (string bundle in (string[])[sandbox, member])
+        {
+            using Process fifo = Process.Start("mkfifo", Path.Combine(bundle, "log"));
+            await fifo.WaitForExitAsync();
+        }
+
+        string address = Text(Run(sandbox, ["-namespace", "default", "-address", "", "-publish-binary", "/usr/bin/crio", "-id", "p", "-debug", "start"], variables: variables));
+        Assert.Equal(address, Text(Run(member, ["-namespace", "default", "-address", "", "-publish-binary", "/usr/bin/crio", "-id", "c", "start"], variables: variables)));
+
+        // It is no JSON, and so its address as it is.
+        Assert.StartsWith("unix:///", address);
+        await using ShimClient shim = await ShimClient.ConnectAsync(address);
+        await shim.ShutdownAsync("p");
         await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
     }
 

@@ -1,4 +1,6 @@
+using System.Collections;
 using System.Net.Sockets;
+using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Hearth.Linux;
@@ -14,6 +16,8 @@ namespace Hearth.Shim.Bootstrap;
 /// <summary><c>delete</c>: takes away what a container whose shim died has left, or asks a shim that lives to do it.</summary>
 public static class DeleteCommand
 {
+    private const int PatienceMs = 3500;
+
     private static readonly TimeSpan s_kill = TimeSpan.FromSeconds(30);
 
     /// <summary>Answers with a <see cref="DeleteResponse"/>. There being nothing left is no error.</summary>
@@ -34,11 +38,42 @@ public static class DeleteCommand
         }
         else
         {
-            await PodMachine.CleanUpAsync(paths.Folder).ConfigureAwait(false);
-            paths.Remove();
+            await CleanUpApartAsync(arguments, paths).ConfigureAwait(false);
         }
 
         output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());
+    }
+
+    /// <summary>The action <c>clean-up</c>, in a process of its own: see <see cref="CleanUpApartAsync"/>.</summary>
+    public static async Task CleanUpAsync(ShimArguments arguments)
+    {
+        ShimPaths paths = ShimPaths.OfSocket(arguments.Socket);
+        await PodMachine.CleanUpAsync(paths.Folder).ConfigureAwait(false);
+        paths.Remove();
+    }
+
+    // containerd (whose address is given) kills a delete after five seconds, and then keeps the bundle for good. So the work is done by a
+    // process that it does not know of, and the answer comes in time, whether that has finished or not. Everybody else waits for the end.
+    private static async Task CleanUpApartAsync(ShimArguments arguments, ShimPaths paths)
+    {
+        (FileDescriptor said, FileDescriptor tell) = Pipe.Create();
+        using (said)
+        {
+            using (tell)
+            using (FileDescriptor nothing = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR))
+            {
+                string program = Environment.ProcessPath!;
+                string[] environment = [.. from DictionaryEntry variable in Environment.GetEnvironmentVariables() select $"{variable.Key}={variable.Value}"];
+                ChildProcess.Spawn(
+                    program, [program, "-namespace", arguments.Namespace, "-id", arguments.Id, "-socket", paths.Socket, "clean-up"], environment, [nothing, nothing, tell], newSession: true);
+            }
+
+            bool over = arguments.Address.Length == 0 || await Task.Run(() => Polling.WaitReadable(said, PatienceMs)).ConfigureAwait(false);
+            if (over && Encoding.UTF8.GetString(Pipe.ReadAll(said)).Trim() is { Length: > 0 } failure)
+            {
+                throw new HearthException(failure);
+            }
+        }
     }
 
     // As `start` wrote it; else as it would have found it.

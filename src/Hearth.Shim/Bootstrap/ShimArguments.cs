@@ -26,7 +26,7 @@ public sealed record ShimArguments
 
     public bool Version { get; init; }
 
-    /// <summary><c>start</c>, <c>delete</c>, or nothing: to be the shim.</summary>
+    /// <summary><c>start</c>, <c>delete</c>, <c>clean-up</c> (which <c>delete</c> itself starts), or nothing: to be the shim.</summary>
     public string Action { get; init; } = "";
 
     /// <exception cref="HearthException">An argument is not known, or lacks its value.</exception>
@@ -73,7 +73,7 @@ public sealed record ShimArguments
         return actions switch
         {
             [] => parsed,
-            ["start" or "delete"] => parsed with { Action = actions[0] },
+            ["start" or "delete" or "clean-up"] => parsed with { Action = actions[0] },
             _ => throw new HearthException($"\"{string.Join(' ', actions)}\" is no action: it is \"start\" or \"delete\"."),
         };
     }

@@ -23,6 +23,9 @@ try
         case { Action: "delete" }:
             await DeleteCommand.RunAsync(arguments, output);
             break;
+        case { Action: "clean-up" }:
+            await DeleteCommand.CleanUpAsync(arguments);
+            break;
         default:
             await ShimProcess.RunAsync(arguments);
             break;
