@@ -1,3 +1,4 @@
+using System.Text;
 using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
@@ -34,6 +35,33 @@ public static class Mounts
         }
 
         return SysMount.mount(source, target, type, flags, data) == 0 ? Errno.None : LinuxException.LastErrno;
+    }
+
+    /// <summary>A copy of what is at a path, mounted nowhere yet; it can be attached in another mount namespace (Linux 5.2).</summary>
+    /// <param name="path">A file or directory of the calling thread's mount namespace.</param>
+    /// <param name="recursive">With what is mounted below.</param>
+    public static unsafe FileDescriptor Clone(string path, bool recursive)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + "\0"))
+        {
+            int flags = LinuxMount.OPEN_TREE_CLONE | Fcntl.O_CLOEXEC | (recursive ? Fcntl.AT_RECURSIVE : 0);
+            // SAFETY: the path is pinned and zero-terminated; the kernel reads nothing else.
+            long fd = SysSyscall.syscall(SysSyscall.SYS_open_tree, Fcntl.AT_FDCWD, (nint)name, flags, 0, 0);
+            return fd >= 0 ? new FileDescriptor((int)fd) : throw LinuxException.Last($"open_tree(\"{path}\")");
+        }
+    }
+
+    /// <summary>Mounts what <see cref="Clone"/> made.</summary>
+    public static unsafe void Attach(FileDescriptor tree, string target)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(target + "\0"), nothing = "\0"u8)
+        {
+            // SAFETY: both paths are pinned and zero-terminated; the kernel reads nothing else.
+            if (SysSyscall.syscall(SysSyscall.SYS_move_mount, tree.Number, (nint)nothing, Fcntl.AT_FDCWD, (nint)name, LinuxMount.MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            {
+                throw LinuxException.Last($"move_mount(\"{target}\")");
+            }
+        }
     }
 
     /// <summary>Makes the mount at a path read-only, and leaves what else it may not do as it is. Mounts below it stay.</summary>

@@ -30,6 +30,7 @@ internal static class CNames
         ["posix_spawnattr_t"] = ["spawn.h"],
         ["SysReboot"] = ["sys/reboot.h"],
         ["SysStatfs"] = ["linux/magic.h"],
+        ["LinuxMount"] = ["linux/mount.h"],
         ["LinuxOpenat2"] = ["linux/openat2.h"],
         ["open_how"] = ["linux/openat2.h"],
         ["LinuxCapability"] = ["linux/capability.h"],

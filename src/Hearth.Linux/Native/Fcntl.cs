@@ -19,6 +19,7 @@ public static unsafe partial class Fcntl
     public const int O_CLOEXEC = 0x80000;
     public const int O_PATH = 0x200000;
     public const int AT_EMPTY_PATH = 0x1000;
+    public const int AT_RECURSIVE = 0x8000;
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_FDCWD = -100;
     public const int F_DUPFD_CLOEXEC = 1030;

@@ -13,6 +13,8 @@ public static unsafe partial class SysSyscall
     public const int SYS_seccomp = 317;
     public const int SYS_bpf = 321;
     public const int SYS_pidfd_send_signal = 424;
+    public const int SYS_open_tree = 428;
+    public const int SYS_move_mount = 429;
     public const int SYS_pidfd_open = 434;
     public const int SYS_close_range = 436;
     public const int SYS_openat2 = 437;

@@ -50,12 +50,13 @@ internal sealed record ShimLaunch
                 using (UnixListener streams = Listen(launch.Paths.StreamSocket))
                 using (FileDescriptor nothing = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR))
                 using (FileDescriptor log = OpenLog(launch.Bundle))
+                using (FileDescriptor mounts = FileDescriptor.Open("/proc/self/ns/mnt", Fcntl.O_RDONLY))
                 {
                     Namespaces.OnOwnThread(() =>
                     {
                         Namespaces.Unshare(Sched.CLONE_NEWNS);
                         Mounts.Mount(null, "/", null, SysMount.MS_REC | SysMount.MS_SLAVE);
-                        return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady]);
+                        return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts]);
                     });
                 }
 

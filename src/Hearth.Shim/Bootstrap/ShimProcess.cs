@@ -17,6 +17,7 @@ public static class ShimProcess
     private const int TasksNumber = 3;
     private const int StreamsNumber = 4;
     private const int ReadyNumber = 5;
+    private const int MountsNumber = 6;
     private const int Backlog = 128;
 
     /// <param name="arguments">Namespace, pod, socket.</param>
@@ -31,6 +32,7 @@ public static class ShimProcess
         ShimPaths paths = ShimPaths.OfSocket(arguments.Socket);
         Socket tasks = Adopt(TasksNumber);
         Socket streams = Adopt(StreamsNumber);
+        ManagerMounts.Use(ProcessImage.Adopt(MountsNumber));
         ProcessImage.StartSession();
         ProcessImage.ChangeDirectory("/");
         PreferOverGuests();

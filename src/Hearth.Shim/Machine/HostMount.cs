@@ -73,7 +73,7 @@ internal static class HostMount
     /// <param name="keepsUp">What the host mounts below it later appears here.</param>
     public static void Bind(string source, string target, bool recursive, bool readOnly, bool keepsUp)
     {
-        Mounts.Mount(source, target, null, SysMount.MS_BIND | (recursive ? SysMount.MS_REC : 0));
+        ManagerMounts.Bind(source, target, recursive);
         // Never shared: nothing that happens here is to reach the host.
         Mounts.Mount(null, target, null, (keepsUp ? SysMount.MS_SLAVE : SysMount.MS_PRIVATE) | SysMount.MS_REC);
         if (readOnly)

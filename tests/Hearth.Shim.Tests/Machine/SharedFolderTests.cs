@@ -63,6 +63,23 @@ public sealed class SharedFolderTests : IDisposable
     });
 
     [Fact]
+    public void What_is_mounted_in_another_namespace_is_bound_from_there() => InNamespace(() =>
+    {
+        string target = Directory.CreateDirectory(Path.Combine(_folder, "target")).FullName;
+        using FileDescriptor tree = Namespaces.OnOwnThread(() =>
+        {
+            Namespaces.Unshare(Sched.CLONE_NEWNS);
+            Mounts.Mount("tmpfs", Source, "tmpfs", 0);
+            Mounts.Mount("tmpfs", Directory.CreateDirectory(Path.Combine(Source, "below")).FullName, "tmpfs", 0);
+            File.WriteAllText($"{Source}/below/file", "there");
+            return Mounts.Clone(Source, recursive: true);
+        });
+        Assert.Empty(Directory.GetFileSystemEntries(Source));
+        Mounts.Attach(tree, target);
+        Assert.Equal("there", File.ReadAllText($"{target}/below/file"));
+    });
+
+    [Fact]
     public void An_overlay_of_more_layers_than_a_page_of_options_holds_is_mounted() => InNamespace(() =>
     {
         // On tmpfs, which takes an upper layer on every kernel.
