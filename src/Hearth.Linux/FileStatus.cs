@@ -5,6 +5,9 @@ namespace Hearth.Linux;
 /// <summary>What fstat(2) says of an open file.</summary>
 public readonly record struct FileStatus(uint Mode, ulong Device, long Size)
 {
+    /// <summary>Its number within its file system; of a namespace, the namespace's own.</summary>
+    public ulong Inode { get; init; }
+
     public bool IsRegular => (Mode & SysStat.S_IFMT) == SysStat.S_IFREG;
 
     public bool IsDirectory => (Mode & SysStat.S_IFMT) == SysStat.S_IFDIR;
@@ -16,7 +19,7 @@ public readonly record struct FileStatus(uint Mode, ulong Device, long Size)
         stat_t status;
         // SAFETY: fstat fills one struct stat on this stack.
         FileDescriptor.Check(SysStat.fstat(file.Number, &status), "fstat()");
-        return new FileStatus(status.st_mode, status.st_rdev, status.st_size);
+        return new FileStatus(status.st_mode, status.st_rdev, status.st_size) { Inode = status.st_ino };
     }
 
     /// <summary>The magic number of the file system that an open file is on.</summary>

@@ -65,8 +65,7 @@ internal sealed class ContainerHooks(RuntimeSpec spec, string id, string bundle)
             {
                 Task<string> said = process.StandardError.ReadToEndAsync(patience.Token);
                 Task<string> output = process.StandardOutput.ReadToEndAsync(patience.Token);
-                await process.StandardInput.WriteAsync(State(status, pid).AsMemory(), patience.Token);
-                process.StandardInput.Close();
+                await TellAsync(process, State(status, pid), patience.Token);
                 await process.WaitForExitAsync(patience.Token);
                 return process.ExitCode == 0 ? null : $"The hook {hook.Path} ended with {process.ExitCode}: {(await said).Trim()} {(await output).Trim()}".Trim();
             }
@@ -79,6 +78,19 @@ internal sealed class ContainerHooks(RuntimeSpec spec, string id, string bundle)
         catch (Exception e) when (e is Win32Exception or IOException)
         {
             return $"The hook {hook.Path} cannot be run: {e.Message}";
+        }
+    }
+
+    // One that does not care may have ended without having read it.
+    private static async Task TellAsync(Process process, string state, CancellationToken cancellation)
+    {
+        try
+        {
+            await process.StandardInput.WriteAsync(state.AsMemory(), cancellation);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
         }
     }
 

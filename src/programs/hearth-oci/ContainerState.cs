@@ -37,6 +37,9 @@ internal sealed partial class StateJson : JsonSerializerContext;
 /// <summary>The folder of all containers: <c>--root</c>.</summary>
 internal sealed class StateFolder(string root)
 {
+    /// <summary>Of <see cref="BundleOf"/>, in the container's folder.</summary>
+    public const string BundleName = "bundle";
+
     private const string StateFile = "state.json";
 
     public string Root { get; } = Path.GetFullPath(root);
@@ -44,7 +47,7 @@ internal sealed class StateFolder(string root)
     public string Of(string id) => Path.Combine(Root, id);
 
     /// <summary>The bundle that the shim is given.</summary>
-    public string BundleOf(string id) => Path.Combine(Root, id, "bundle");
+    public string BundleOf(string id) => Path.Combine(Root, id, BundleName);
 
     /// <summary>Takes an id: nobody else has it from now on.</summary>
     /// <exception cref="OciException">It is taken.</exception>

@@ -59,11 +59,11 @@ internal sealed class CreateCommand
     {
         bool terminal = spec.Process!.Terminal;
         NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
-        bool ownNetwork = network is not null && string.IsNullOrEmpty(network.Path);
-        using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, ownNetwork);
-        string space = ownNetwork ? $"/proc/{standIn.Pid}/ns/net" : network!.Path!;
+        string given = network?.Path ?? "";
+        ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
+        using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
-        WriteBundle(spec, space);
+        WriteBundle(PodSharing.Describe(spec, companion?.PodId), given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
         string address = await ShimCommands.StartAsync(_id, _states.BundleOf(_id));
         var task = new StandInTask(address, _id, "", _states.Of(_id), terminal);
         Fifos fifos = Fifos.Create(task.Folder, task.FifoName, terminal);
@@ -85,7 +85,7 @@ internal sealed class CreateCommand
             Id = _id,
             Bundle = _bundle,
             Shim = address,
-            PodId = _id,
+            PodId = companion?.PodId ?? _id,
             Pid = standIn.Pid,
             PidStart = HostProcess.StartOf(standIn.Pid),
             OciVersion = spec.OciVersion,

@@ -29,7 +29,7 @@ internal static class ExecCommand
         using Fifos? own = detached ? null : Fifos.Create(task.Folder, task.FifoName, process.Terminal);
         Fifos fifos = own ?? Fifos.Create(task.Folder, task.FifoName, process.Terminal);
         await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
-        using StandInLaunch? standIn = detached ? StandInLaunch.Start(process.Terminal ? consoleSocket : null, ownNetwork: false) : null;
+        using StandInLaunch? standIn = detached ? StandInLaunch.Start(process.Terminal ? consoleSocket : null, network: null) : null;
         await shim.ExecAsync(new ExecProcessRequest
         {
             Id = state.Id,
@@ -40,13 +40,28 @@ internal static class ExecCommand
             Stderr = fifos.Stderr,
             Spec = new Any { TypeUrl = TaskServices.ProcessType, Value = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(process, RuntimeJson.Default.ProcessSpec)) },
         });
-        if (standIn is null)
+        try
         {
-            return await StandIn.StandAsync(task, () => shim.StartAsync(state.Id, execId));
+            if (standIn is null)
+            {
+                return await StandIn.StandAsync(task, () => shim.StartAsync(state.Id, execId));
+            }
+
+            await Task.Run(() => StandIn.Tell(standIn.Control, task));
+            await shim.StartAsync(state.Id, execId);
+        }
+        catch
+        {
+            standIn?.Kill();
+            await StandIn.ForgetAsync(shim, task);
+            if (own is null)
+            {
+                fifos.Dispose();
+            }
+
+            throw;
         }
 
-        await Task.Run(() => StandIn.Tell(standIn.Control, task));
-        await shim.StartAsync(state.Id, execId);
         if (arguments.Value("pid-file") is { } file)
         {
             await File.WriteAllTextAsync(file, standIn.Pid.ToString(CultureInfo.InvariantCulture));

@@ -47,11 +47,11 @@ internal sealed class Fifos : IDisposable
 
     private string[] Paths => _terminal ? [Stdin, Stdout] : [Stdin, Stdout, Stderr];
 
-    /// <summary>Opens the outputs to read: when the shim has them open, so that an end is the shim's.</summary>
+    /// <summary>Opens the outputs to read, without waiting for the shim, which opens those of an added process at its start.</summary>
     public void Open()
     {
-        _stdout = FileDescriptor.Open(Stdout, Fcntl.O_RDONLY);
-        _stderr = _terminal ? null : FileDescriptor.Open(Stderr, Fcntl.O_RDONLY);
+        _stdout = FileDescriptor.Open(Stdout, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK);
+        _stderr = _terminal ? null : FileDescriptor.Open(Stderr, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK);
     }
 
     /// <summary>Carries the output until the shim has closed it.</summary>
@@ -95,6 +95,11 @@ internal sealed class Fifos : IDisposable
 
     private static void Copy(FileDescriptor source, int number)
     {
+        // Before the shim has opened it, a read would say that it is the end.
+        while (!Polling.WaitReadable(source, -1))
+        {
+        }
+
         using var target = new FileDescriptor(number, ownsHandle: false);
         Copy(source, target);
     }

@@ -78,7 +78,8 @@ internal static class LifeCommands
 
         ContainerHooks hooks = HooksOf(state, states);
         await ForgetAsync(state);
-        await ShimCommands.DeleteAsync(state.PodId, states.BundleOf(id));
+        // By its own name: the pod's would be another container's, which goes on.
+        await ShimCommands.DeleteAsync(id, states.BundleOf(id));
         await hooks.RunStoppedAsync();
         states.Remove(id);
     }

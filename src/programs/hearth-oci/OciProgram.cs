@@ -32,7 +32,7 @@ internal static class OciProgram
     {
         if (words is [StandIn.Role, ..])
         {
-            return await StandIn.RunAsync(controlling: words is [_, "controlling"]);
+            return StandIn.Run(controlling: words is [_, "controlling"]);
         }
 
         Arguments? arguments = null;

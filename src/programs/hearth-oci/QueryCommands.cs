@@ -61,7 +61,7 @@ internal static class QueryCommands
         }
     }
 
-    /// <summary>The processes in the guest, by their numbers there.</summary>
+    /// <summary>What stands for the processes on this host: the monitor of their machine.</summary>
     public static async Task ProcessesAsync(ContainerState state, Arguments arguments)
     {
         await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
@@ -81,7 +81,7 @@ internal static class QueryCommands
             return;
         }
 
-        Console.WriteLine("PID (in the machine)");
+        Console.WriteLine("PID");
         foreach (ProcessInfo process in answer.Processes)
         {
             Console.WriteLine(process.Pid);

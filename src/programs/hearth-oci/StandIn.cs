@@ -39,8 +39,33 @@ internal static class StandIn
     private static readonly (PosixSignal Signal, uint Number)[] s_forwarded =
         [(PosixSignal.SIGHUP, 1), (PosixSignal.SIGINT, 2), (PosixSignal.SIGQUIT, 3), (PosixSignal.SIGTERM, 15)];
 
-    /// <summary>The role: told over descriptor 3 what it stands for, once that has been made.</summary>
-    public static async Task<int> RunAsync(bool controlling)
+    /// <summary>
+    /// The role. Everything is done on other threads: the first one gets the container's root, because /proc/PID/root and /proc/PID/ns/mnt
+    /// are that thread's. Thread: the process's first.
+    /// </summary>
+    public static int Run(bool controlling)
+    {
+        int status = LostStatus;
+        var door = new StandInRoot();
+        var worker = new Thread(() =>
+        {
+            try
+            {
+                status = RunAsync(controlling, door).GetAwaiter().GetResult();
+            }
+            finally
+            {
+                door.Close();
+            }
+        });
+        worker.Start();
+        door.Serve();
+        worker.Join();
+        return status;
+    }
+
+    // Told over descriptor 3 what it stands for, once that has been made.
+    private static async Task<int> RunAsync(bool controlling, StandInRoot door)
     {
         var control = new ControlChannel(ControlDescriptor);
         ProcessImage.KeepOpenOnlyHere(ControlDescriptor);
@@ -59,7 +84,14 @@ internal static class StandIn
             return LostStatus;
         }
 
-        return await StandAsync(StandInTask.Decode(Encoding.UTF8.GetString(told, 0, length)), () =>
+        StandInTask task = StandInTask.Decode(Encoding.UTF8.GetString(told, 0, length));
+        if (task.ExecId.Length == 0 && door.Enter(Path.Combine(task.Folder, StateFolder.BundleName)) is { } failure)
+        {
+            control.Send(Encoding.UTF8.GetBytes(failure));
+            return LostStatus;
+        }
+
+        return await StandAsync(task, () =>
         {
             control.Send(Encoding.UTF8.GetBytes(Ready));
             control.Dispose();
@@ -71,9 +103,11 @@ internal static class StandIn
     public static void Tell(ControlChannel control, StandInTask task)
     {
         var answer = new byte[ControlChannel.MaxMessage];
-        if (!control.Send(Encoding.UTF8.GetBytes(task.Encode())) || control.Receive(answer, out _) == 0)
+        int length = control.Send(Encoding.UTF8.GetBytes(task.Encode())) ? control.Receive(answer, out _) : 0;
+        string said = Encoding.UTF8.GetString(answer, 0, length);
+        if (said != Ready)
         {
-            throw new OciException($"The process that stands for {task.Id} has ended.");
+            throw new OciException($"The process that stands for {task.Id} has ended. {said}".TrimEnd());
         }
     }
 
@@ -105,12 +139,29 @@ internal static class StandIn
         {
             WaitResponse end = await ended;
             await output;
+            await ForgetAsync(shim, task);
             return (int)end.ExitStatus;
         }
         catch (TtrpcException)
         {
             // The shim is gone, and the machine with it.
             return LostStatus;
+        }
+    }
+
+    /// <summary>Lets the shim forget an added process that has ended, or was not started. The first one is forgotten with its container.</summary>
+    public static async Task ForgetAsync(ShimClient shim, StandInTask task)
+    {
+        try
+        {
+            if (task.ExecId.Length > 0)
+            {
+                await shim.DeleteAsync(task.Id, task.ExecId);
+            }
+        }
+        catch (TtrpcException)
+        {
+            // The container is gone, and it with it.
         }
     }
 

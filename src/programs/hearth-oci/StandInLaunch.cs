@@ -20,8 +20,11 @@ internal sealed class StandInLaunch : IDisposable
 
     /// <summary>Starts one.</summary>
     /// <param name="consoleSocket">Where the near side of its terminal is sent; null for one without, which has this process's streams.</param>
-    /// <param name="ownNetwork">In a network namespace of its own, which stands for the container's.</param>
-    public static StandInLaunch Start(string? consoleSocket, bool ownNetwork)
+    /// <param name="network">
+    /// A network namespace that it enters, because managers look for the container's at this process; empty for a new one, null for
+    /// this process's.
+    /// </param>
+    public static StandInLaunch Start(string? consoleSocket, string? network)
     {
         (ControlChannel near, ControlChannel far) = ControlChannel.CreatePair();
         using (far)
@@ -35,7 +38,12 @@ internal sealed class StandInLaunch : IDisposable
             string[] environment = [.. from DictionaryEntry variable in Environment.GetEnvironmentVariables() select $"{variable.Key}={variable.Value}"];
             int pid = Namespaces.OnOwnThread(() =>
             {
-                if (ownNetwork)
+                if (network is { Length: > 0 })
+                {
+                    using FileDescriptor space = FileDescriptor.Open(network, Fcntl.O_RDONLY);
+                    Namespaces.Enter(space, Sched.CLONE_NEWNET);
+                }
+                else if (network is not null)
                 {
                     Namespaces.Unshare(Sched.CLONE_NEWNET);
                 }
@@ -44,6 +52,13 @@ internal sealed class StandInLaunch : IDisposable
             });
             return new StandInLaunch(pid, near);
         }
+    }
+
+    /// <summary>Ends it, where what it stands for was not started.</summary>
+    public void Kill()
+    {
+        using FileDescriptor process = ChildProcess.OpenPidfd(Pid);
+        ChildProcess.Signal(process, Signals.SIGKILL);
     }
 
     /// <summary>Lets it go on by itself; one without a task then ends.</summary>
