@@ -113,16 +113,6 @@ if [ -n "$lab" ]; then
 fi
 tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods
 
-# The lab is one CPU's work, most of it waiting for guests: its halves run beside each other and the tests of this machine.
-if [ -n "$lab" ]; then
-  setup_guest
-  setup_agent_initrd
-  setup_stock_kernel
-  lab/images.sh build >/dev/null
-  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests"
-  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests"
-fi
-
 for project in tests/*.Tests/*.csproj; do
   name=$(basename "$project" .csproj)
   case "$kvm_in_lab:$name" in
@@ -135,7 +125,16 @@ for project in tests/*.Tests/*.csproj; do
     *) run_tests "$name" "$(program "$name")" -noColor ;;
   esac
 done
-await_tests
+# A lab is one CPU's work: its halves run beside each other.
+if [ -n "$lab" ]; then
+  setup_guest
+  setup_agent_initrd
+  setup_stock_kernel
+  lab/images.sh build >/dev/null
+  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests"
+  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests"
+  await_tests
+fi
 
 if [ "$skipped" -gt 0 ]; then
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
