@@ -14,6 +14,7 @@ public sealed class ImageService
 {
     private readonly HearthConfig _config;
     private readonly ImageStore _store;
+    private readonly SemaphoreSlim _removing = new(1);
 
     /// <exception cref="ImageException">A registry's password file cannot be read.</exception>
     public ImageService(HearthConfig config)
@@ -54,13 +55,25 @@ public sealed class ImageService
     /// Takes a name away, or all of an image's; an image without names, and that no container uses, is removed from the disk. One
     /// that is not here is no error.
     /// </summary>
-    public Task RemoveAsync(string nameOrId, CancellationToken cancellation = default) => Task.Run(
-        () =>
+    public async Task RemoveAsync(string nameOrId, CancellationToken cancellation = default)
+    {
+        // One at a time: who finds that another is removing it would else answer before it has gone.
+        await _removing.WaitAsync(cancellation).ConfigureAwait(false);
+        try
         {
-            _store.Untag(nameOrId);
-            _store.CollectGarbage();
-        },
-        cancellation);
+            await Task.Run(
+                () =>
+                {
+                    _store.Untag(nameOrId);
+                    _store.CollectGarbage();
+                },
+                cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _removing.Release();
+        }
+    }
 
     /// <summary>What images and containers take of the disk.</summary>
     public Task<DiskUsage> UsageAsync(CancellationToken cancellation = default) => Task.Run(

@@ -30,6 +30,9 @@ internal sealed class PodProcess
 {
     private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _startTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Guards the changes of _phase.
+    private readonly Lock _lock = new();
     private volatile ProcessPhase _phase = ProcessPhase.Created;
 
     public required string ContainerId { get; init; }
@@ -74,9 +77,12 @@ internal sealed class PodProcess
     public void HasStarted()
     {
         StartedAt = DateTimeOffset.UtcNow;
-        if (_phase == ProcessPhase.Created)
+        lock (_lock)
         {
-            _phase = ProcessPhase.Running;
+            if (_phase == ProcessPhase.Created)
+            {
+                _phase = ProcessPhase.Running;
+            }
         }
     }
 
@@ -85,12 +91,18 @@ internal sealed class PodProcess
     /// <summary>False if it had ended before.</summary>
     public bool TryExit(ProcessExit exit)
     {
-        if (!_exited.TrySetResult(exit))
+        lock (_lock)
         {
-            return false;
+            if (_phase == ProcessPhase.Stopped)
+            {
+                return false;
+            }
+
+            // Before anyone who waits for the end hears of it, and removes it.
+            _phase = ProcessPhase.Stopped;
         }
 
-        _phase = ProcessPhase.Stopped;
+        _exited.SetResult(exit);
         return true;
     }
 }

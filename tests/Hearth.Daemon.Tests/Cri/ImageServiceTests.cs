@@ -46,8 +46,11 @@ public sealed class ImageServiceTests(DaemonUnderTest daemon) : IClassFixture<Da
         Assert.True(usage.ImageFilesystems.Single().UsedBytes.Value > 0 && usage.ImageFilesystems.Single().InodesUsed.Value > 0);
         Assert.StartsWith(daemon.Folder, usage.ImageFilesystems.Single().FsId.Mountpoint, StringComparison.Ordinal);
 
-        await Images.RemoveImageAsync(new RemoveImageRequest { Image = Spec(id) });
-        await Images.RemoveImageAsync(new RemoveImageRequest { Image = Spec(id) });
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
+        {
+            await Images.RemoveImageAsync(new RemoveImageRequest { Image = Spec(id) });
+            Assert.Null((await Images.ImageStatusAsync(new ImageStatusRequest { Image = Spec(id) })).Image);
+        }));
 
         Assert.Null((await Images.ImageStatusAsync(new ImageStatusRequest { Image = Spec(name) })).Image);
         Assert.DoesNotContain((await Images.ListImagesAsync(new ListImagesRequest())).Images, image => image.Id == id);
