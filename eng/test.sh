@@ -112,6 +112,8 @@ if [ -n "$lab" ]; then
   { [ -r /dev/kvm ] && [ -w /dev/kvm ]; } || kvm_in_lab=1
 fi
 tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods
+# Pods of the host want root and cgroups of version 2, as the lab has (lab/README.md).
+host_pods=Hearth.Runtime.Tests.OciPods.OciHandlerTests
 
 for project in tests/*.Tests/*.csproj; do
   name=$(basename "$project" .csproj)
@@ -122,6 +124,7 @@ for project in tests/*.Tests/*.csproj; do
       run_tests "$name" "$(program "$name")" -noColor -namespace- "$tiny_guests"
       run_tests "$name" in_lab "$name" -namespace "$tiny_guests"
       ;;
+    *:Hearth.Runtime.Tests) run_tests "$name" "$(program "$name")" -noColor -class- "$host_pods" ;;
     *) run_tests "$name" "$(program "$name")" -noColor ;;
   esac
 done

@@ -16,18 +16,27 @@ public sealed class CniNetworks
     private readonly CniPlugins _plugins;
     private readonly CniCache _cache;
     private readonly KeyedLock _pods = new();
+    private volatile DefaultNetwork? _default;
 
     public CniNetworks(CniOptions options)
     {
         _options = options;
+        _default = options.Default;
         _plugins = new CniPlugins(options.PluginFolders, options.TimeLimit);
         _cache = new CniCache(options.CacheFolder);
+    }
+
+    /// <summary>What pods get where no network is configured; null for a failure. Pods that have a network keep it.</summary>
+    public DefaultNetwork? Default
+    {
+        get => _default;
+        set => _default = value;
     }
 
     /// <summary>The network that the next pod gets.</summary>
     /// <exception cref="CniException">There is none, or its configuration is not valid.</exception>
     public CniNetworkList Current() =>
-        CniConfFolder.First(_options.ConfFolder) ?? _options.Default?.ToList()
+        CniConfFolder.First(_options.ConfFolder) ?? _default?.ToList()
         ?? throw new CniException($"There is no CNI configuration in {_options.ConfFolder} (network.cni_conf).");
 
     /// <summary>Attaches a pod: the loopback is brought up, and each plugin is called. A pod that is attached already keeps what it has.</summary>

@@ -75,7 +75,7 @@ internal sealed class MicrovmHandler : IPodHandler
 
         if (namespaces.User is { Mode: NamespaceMode.Pod })
         {
-            throw Refuse($"The pod {config.Metadata.Name} asks for a user namespace (hostUsers: false): in a microVM root is root of a machine of its own already. Leave it out, or use the handler \"oci\".");
+            throw Refuse($"The pod {config.Metadata.Name} asks for a user namespace (hostUsers: false): in a microVM root is root of a machine of its own already. Leave it out.");
         }
 
         // Said early: it is read at the machine's start.
@@ -106,9 +106,9 @@ internal sealed class MicrovmHandler : IPodHandler
             string? wrong = mount switch
             {
                 { Propagation: MountPropagation.Bidirectional } => "spreads mounts to the host (Bidirectional), which a microVM cannot. Run its pod by the handler \"oci\"",
-                { RecursiveReadonly: true } => "asks for recursive_read_only, which the handler \"microvm\" does not have",
+                { RecursiveReadonly: true } => "asks for recursive_read_only, which the handler \"microvm\" does not have. Run its pod by the handler \"oci\"",
                 { UidMappings.Count: > 0 } or { GidMappings.Count: > 0 } => "maps users (uidMappings), which the handler \"microvm\" does not do",
-                { ImageSubPath.Length: > 0 } => "asks for a part of an image (image_sub_path): mount the whole image",
+                { ImageSubPath.Length: > 0 } => "asks for a part of an image (image_sub_path): mount the whole image, or run its pod by the handler \"oci\"",
                 _ => null,
             };
             if (wrong is not null)

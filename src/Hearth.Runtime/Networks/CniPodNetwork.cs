@@ -26,6 +26,9 @@ internal sealed class CniPodNetwork : IPodNetwork
         });
     }
 
+    /// <summary>The network that the next pod gets.</summary>
+    internal CniNetworkList Current => _cni.Current();
+
     public async Task<string?> ProblemAsync(CancellationToken cancellation)
     {
         try
@@ -100,7 +103,18 @@ internal sealed class CniPodNetwork : IPodNetwork
 
     public void SetPodCidr(string cidr)
     {
-        // The configuration is the administrator's; one that is made of the range is a cluster's own agent's business.
+        // A configuration that is there is the administrator's, and its ranges with it.
+        DefaultNetwork network = (_cni.Default ?? new DefaultNetwork()) with { Subnets = cidr.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) };
+        try
+        {
+            _ = network.ToList();
+        }
+        catch (CniException e)
+        {
+            throw new PodException(PodFault.InvalidArgument, $"The range of pods' addresses \"{cidr}\" (pod_cidr) cannot be used: {e.Message}", e);
+        }
+
+        _cni.Default = network;
     }
 
     /// <summary>Kubernetes' annotations for traffic shaping: bits a second, with the suffixes of quantities.</summary>

@@ -21,6 +21,7 @@ internal interface IPodNetwork
     /// <summary>Gives back what pods have that are no more: attachments and namespaces.</summary>
     Task CollectAsync(IReadOnlySet<string> livePods, Action<string> log, CancellationToken cancellation);
 
-    /// <summary>The address range of this node's pods, for a configuration that waits for one.</summary>
+    /// <summary>The address range of this node's pods, one of each family, with a comma between: where the network is Hearth's own default.</summary>
+    /// <exception cref="PodException">InvalidArgument: it is no range.</exception>
     void SetPodCidr(string cidr);
 }

@@ -2,6 +2,7 @@ using Hearth.Configuration;
 using Hearth.Runtime.Handlers;
 using Hearth.Runtime.Images;
 using Hearth.Runtime.Networks;
+using Hearth.Runtime.OciPods;
 using Hearth.Runtime.Records;
 using Hearth.Runtime.State;
 
@@ -46,7 +47,7 @@ public sealed partial class PodRuntime : IAsyncDisposable
     /// <exception cref="PodException">FailedPrecondition: another process has the root folder.</exception>
     public static Task<PodRuntime> StartAsync(PodRuntimeOptions options, CancellationToken cancellation = default)
     {
-        IPodHandler[] handlers = [new MicrovmHandler(options.Config, options.ConfigPath, options.Log)];
+        IPodHandler[] handlers = [new MicrovmHandler(options.Config, options.ConfigPath, options.Log), new OciHandler(options.Config, options.Log)];
         return StartAsync(options, handlers, new CniPodNetwork(options.Config), cancellation);
     }
 
@@ -145,7 +146,8 @@ public sealed partial class PodRuntime : IAsyncDisposable
         };
     }
 
-    /// <summary>The address range that the kubelet gives this node's pods: for a CNI configuration that waits for one.</summary>
+    /// <summary>The address range that the kubelet gives this node's pods: for the next ones, where no network is configured.</summary>
+    /// <exception cref="PodException">InvalidArgument: it is no range.</exception>
     public void SetPodCidr(string cidr) => _network.SetPodCidr(cidr);
 
     private static bool HasAll(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> wanted) =>

@@ -157,7 +157,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         await UntilAsync(async () => (greeting = (await Client.ExecAsync(two, "wget -qO- http://127.0.0.1:7000/")).Stdout).Length > 0, "the neighbour's port");
         Assert.Equal("hello\n", greeting);
         Assert.Equal("7\n", await Client.OutputAsync(two, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start"));
-        Assert.Equal(await Client.OutputAsync(one, "readlink /proc/self/ns/ipc /proc/self/ns/net"), await Client.OutputAsync(two, "readlink /proc/self/ns/ipc /proc/self/ns/net"));
+        Assert.Equal(await Client.OutputAsync(one, "readlink /proc/self/ns/ipc; readlink /proc/self/ns/net"), await Client.OutputAsync(two, "readlink /proc/self/ns/ipc; readlink /proc/self/ns/net"));
         Assert.NotEqual(await Client.OutputAsync(one, "readlink /proc/self/ns/pid"), await Client.OutputAsync(two, "readlink /proc/self/ns/pid"));
         await Client.OutputAsync(one, "echo seen >/dev/shm/file");
         Assert.Equal("seen\n", await Client.OutputAsync(two, "cat /dev/shm/file"));

@@ -131,11 +131,7 @@ public sealed class PodStreamTests(PodLab lab) : PodTestBase(lab)
             await GetPageAsync(client, "2");
         }
 
-        using var socket = new ClientWebSocket();
-        socket.Options.AddSubProtocol("SPDY/3.1+portforward.k8s.io");
-        await socket.ConnectAsync(new UriBuilder(await ForwardAsync(pod)) { Scheme = "ws" }.Uri, CancellationToken.None);
-        Assert.Equal("SPDY/3.1+portforward.k8s.io", socket.SubProtocol);
-        await using (var client = new SpdyClient(WebSocketStream.Create(socket, WebSocketMessageType.Binary, ownsWebSocket: false)))
+        await using (SpdyClient client = await SpdyClient.TunnelAsync(new Uri(await ForwardAsync(pod)), "SPDY/3.1+portforward.k8s.io"))
         {
             await GetPageAsync(client, "1");
         }

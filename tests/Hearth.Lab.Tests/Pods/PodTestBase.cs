@@ -48,9 +48,9 @@ public abstract class PodTestBase(PodLab lab) : IAsyncLifetime
     }
 
     /// <summary>Runs a pod, which is removed after the test.</summary>
-    private protected async Task<string> RunPodAsync(PodSandboxConfig config)
+    private protected async Task<string> RunPodAsync(PodSandboxConfig config, string handler = "")
     {
-        string id = await Client.RunPodAsync(config);
+        string id = await Client.RunPodAsync(config, handler);
         _pods.Add(id);
         return id;
     }
