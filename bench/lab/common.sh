@@ -17,6 +17,8 @@ start_virtiofsd() {
   /usr/lib/qemu/virtiofsd --socket-path="$work/fs.sock" -o "source=$folder" -o sandbox=chroot >"$work/virtiofsd.log" 2>&1 &
   until [ -S "$work/fs.sock" ]; do sleep 0.1; done
 }
+# More of hearth-vmm's command line.
+hearth_options=()
 # A Unix socket's path, for vsock; Hearth only.
 vsock=""
 # The entropy device's body; Hearth only.
@@ -50,7 +52,13 @@ run_hearth() {
 {"boot-source": {"kernel_image_path": "$1", "initrd_path": "$initrd", "boot_args": "$args $2"},
  "machine-config": {"vcpu_count": 1, "mem_size_mib": 128}, "drives": [$drives], "network-interfaces": [$nics], "filesystems": [$folders], "vsock": $sockets, "entropy": $entropy}
 JSON
-  "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" </dev/null
+  "$root/out/bin/hearth-vmm" --no-api --config-file "$work/vm.json" "${hearth_options[@]}" </dev/null
+}
+
+# run_open KERNEL INIT-ARGUMENT: without filters.
+run_open() {
+  local hearth_options=(--no-seccomp)
+  run_hearth "$@"
 }
 
 # median NUMBER...
@@ -61,11 +69,12 @@ field() { tr -d '\r' <"$1" | sed -n "s/.*RESULT $2 \([0-9]*\).*/\1/p" | tail -n 
 
 # measure KERNEL ROUNDS INIT-ARGUMENT NAME...: runs both monitors, and keeps the microseconds of each NAME.
 declare -A seen
+monitors=(hearth qemu)
 measure() {
   local kernel=$1 rounds=$2 what=$3 i monitor test value
   shift 3
   for ((i = 0; i < rounds; i++)); do
-    for monitor in hearth qemu; do
+    for monitor in "${monitors[@]}"; do
       start_virtiofsd
       "run_$monitor" "$kernel" "$what" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
       if grep -q FAILED "$work/log"; then cat "$work/log"; exit 1; fi

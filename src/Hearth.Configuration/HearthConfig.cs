@@ -116,6 +116,9 @@ public sealed record MicrovmConfig
     /// <summary>How many of them there are.</summary>
     public int JailUidCount { get; init; } = 4096;
 
+    /// <summary>The host's cgroup above the pods' own, each of the size of its machine; empty for none.</summary>
+    public string JailCgroup { get; init; } = "hearth";
+
     public string Shim { get; init; } = "hearth-shim";
 
     /// <summary>Empty: where Debian's packages have it.</summary>

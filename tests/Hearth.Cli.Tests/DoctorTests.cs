@@ -37,7 +37,7 @@ public sealed class DoctorTests : IDisposable
         IReadOnlyList<Finding> findings = await ExamineAsync();
 
         string[] failed = [.. findings.Where(finding => finding.Verdict == Verdict.Fail).Select(finding => finding.Name)];
-        Assert.Equal(["kvm", "tun", "kernel", "initrd", "cni-plugins", "hearthd", "hearth-shim", "hearth-vmm", "hearth-jailer"], failed);
+        Assert.Equal(["kvm", "tun", "kernel", "initrd", "seccomp", "cni-plugins", "hearthd", "hearth-shim", "hearth-vmm", "hearth-jailer"], failed);
         Assert.All(findings.Where(finding => finding.Verdict != Verdict.Ok), finding => Assert.False(string.IsNullOrEmpty(finding.Fix)));
         Assert.Contains("none", Message(findings, "kvm"));
     }
@@ -64,6 +64,12 @@ public sealed class DoctorTests : IDisposable
     [InlineData("usr/share/hearth/agent.initrd", "text", "initrd", nameof(Verdict.Fail), "is no initrd")]
     [InlineData("proc/sys/net/ipv4/ip_forward", "0", "ip-forward", nameof(Verdict.Warn), "off")]
     [InlineData("sys/fs/cgroup/cgroup.controllers", "cpuset cpu", "cgroups", nameof(Verdict.Warn), "memory, pids")]
+    [InlineData("proc/mounts", "proc /proc proc rw 0 0", "cgroups", nameof(Verdict.Warn), "none: a machine's own limits of memory, pids, cpu")]
+    [InlineData("proc/mounts", "cgroup2 /u cgroup2 rw 0 0\ncgroup /c/memory cgroup rw,memory 0 0\ncgroup /c/pids cgroup rw,pids 0 0\ncgroup /c/cpu cgroup rw,cpu 0 0", "cgroups", nameof(Verdict.Ok), "v1 with memory, pids, cpu")]
+    [InlineData("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0", "cgroup-moves", nameof(Verdict.Ok), "some milliseconds")]
+    [InlineData("etc/passwd", "root:x:0:0::/:/bin/sh\njane:x:200007:100::/:/bin/sh", "jail-users", nameof(Verdict.Warn), "jane has the number 200007")]
+    [InlineData("etc/subuid", "joe:165536:65536", "jail-users", nameof(Verdict.Warn), "containers of joe may run as 165536 to 231071")]
+    [InlineData("proc/sys/kernel/seccomp/actions_avail", "kill_process allow", "seccomp", nameof(Verdict.Fail), "no seccomp filters")]
     [InlineData("proc/self/limits", "Max open files            1024                 4096                 files", "open-files", nameof(Verdict.Warn), "4096")]
     [InlineData("proc/sys/kernel/pid_max", "4096", "processes", nameof(Verdict.Warn), "few")]
     public async Task What_does_not_fit_is_told(string file, string text, string name, string verdict, string message)
@@ -116,6 +122,8 @@ public sealed class DoctorTests : IDisposable
         _host.Write("usr/share/hearth/agent.initrd", "070701");
         _host.Write("usr/libexec/virtiofsd", "#!/bin/sh\n", program: true);
         _host.Write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids");
+        _host.Write("proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw,favordynmods 0 0");
+        _host.Write("proc/sys/kernel/seccomp/actions_avail", "kill_process kill_thread trap errno user_notif trace log allow");
         _host.Write("proc/sys/net/ipv4/ip_forward", "1\n");
         _host.Write("proc/sys/kernel/pid_max", "4194304\n");
         _host.Write("proc/self/limits", "Max open files            1024                 1048576              files     ");

@@ -1,3 +1,4 @@
+using Hearth.Linux;
 using Hearth.Programs.Jailer;
 
 namespace Hearth.Jailer.Tests;
@@ -89,9 +90,9 @@ public sealed class JailerArgumentsTests
             "proc /proc proc rw 0 0", "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,nosuid,cpu,cpuacct 0 0",
             @"cgroup2 /sys/fs/cgroup\040of/unified cgroup2 rw,nsdelegate 0 0",
         ];
-        Assert.Equal("/sys/fs/cgroup/cpu,cpuacct", CgroupMounts.Find(mounts, static (type, options) => type == "cgroup" && options.Split(',').Contains("cpuacct")));
-        Assert.Equal("/sys/fs/cgroup of/unified", CgroupMounts.Find(mounts, static (type, _) => type == "cgroup2"));
-        Assert.Null(CgroupMounts.Find(mounts, static (type, options) => type == "cgroup" && options.Split(',').Contains("cpus")));
+        Assert.Equal("/sys/fs/cgroup/cpu,cpuacct", CgroupMounts.FindController(mounts, "cpuacct"));
+        Assert.Equal("/sys/fs/cgroup of/unified", CgroupMounts.FindUnified(mounts));
+        Assert.Null(CgroupMounts.FindController(mounts, "cpus"));
     }
 
     private static string Refusal(string[] arguments) => Assert.Throws<JailerException>(() => JailerArguments.Parse(arguments)).Message;

@@ -46,6 +46,14 @@ public sealed class BootstrapTests : IDisposable
         Assert.Equal(Link("self", "net"), Link($"{pid}", "net"));
         string[] stat = File.ReadAllText($"/proc/{pid}/stat").Split(' ');
         Assert.Equal($"{pid}", stat[5]);
+        // What it gave up before it began, and what others may not.
+        string[] held = File.ReadAllLines($"/proc/{pid}/status");
+        Assert.Contains($"CapBnd:\t{ShimConfinement.Capabilities:x16}", held);
+        Assert.Contains($"CapPrm:\t{ShimConfinement.Capabilities:x16}", held);
+        Assert.Contains("Seccomp:\t2", held);
+        using var stranger = System.Diagnostics.Process.Start("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-s", "--unix-socket", path, "http://shim/"]);
+        await stranger.WaitForExitAsync();
+        Assert.Equal(7, stranger.ExitCode);
 
         await shim.ShutdownAsync("p");
 

@@ -43,6 +43,8 @@ public sealed class TestMachine : IPodMachine
 
     public string MonitorVersion => "0.0.0";
 
+    public PodJail? Jail => null;
+
     public AgentClient Agent { get; }
 
     public Task<string> Stopped => _stopped.Task;

@@ -56,6 +56,7 @@ internal sealed record ShimLaunch
                     {
                         Namespaces.Unshare(Sched.CLONE_NEWNS);
                         Mounts.Mount(null, "/", null, SysMount.MS_REC | SysMount.MS_SLAVE);
+                        ShimConfinement.Apply();
                         return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts]);
                     });
                 }

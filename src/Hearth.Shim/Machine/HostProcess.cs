@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net.Sockets;
 using Hearth.Linux;
 using Hearth.Linux.Native;
-using Hearth.Network;
 
 namespace Hearth.Shim.Machine;
 
@@ -46,9 +45,9 @@ internal sealed class HostProcess : IAsyncDisposable
     /// <summary>Starts a program; its output is followed from here on.</summary>
     /// <param name="program">Its path.</param>
     /// <param name="arguments">Without the program's own name.</param>
-    /// <param name="networkNamespace">Where it runs; null for this process's own.</param>
+    /// <param name="confinement">What it may and where it is; null for as much as this process.</param>
     /// <param name="inherited">What it has as descriptor 3; null for nothing.</param>
-    public static HostProcess Start(string program, IReadOnlyList<string> arguments, string? networkNamespace = null, FileDescriptor? inherited = null)
+    public static HostProcess Start(string program, IReadOnlyList<string> arguments, HostConfinement? confinement = null, FileDescriptor? inherited = null)
     {
         (FileDescriptor near, FileDescriptor far) = Pipe.CreateSockets();
         using (far)
@@ -60,7 +59,9 @@ internal sealed class HostProcess : IAsyncDisposable
             {
                 FileDescriptor[] descriptors = inherited is null ? [nothing, far, far] : [nothing, far, far, inherited];
                 int Spawn() => ChildProcess.Spawn(program, [program, .. arguments], s_environment, descriptors);
-                return new HostProcess(program, networkNamespace is null ? Spawn() : NetworkNamespace.Run(networkNamespace, Spawn), output);
+                int pid = confinement is null ? Spawn() : confinement.Run(Spawn);
+                MakeKillable(pid);
+                return new HostProcess(program, pid, output);
             }
             catch
             {
@@ -82,6 +83,19 @@ internal sealed class HostProcess : IAsyncDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
+        }
+    }
+
+    // The shim outlives the host's want of memory, to clean up; what serves a guest, and can grow by what the guest does, does not.
+    private static void MakeKillable(int pid)
+    {
+        try
+        {
+            File.WriteAllText($"/proc/{pid}/oom_score_adj", "0");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended, or this process may not say.
         }
     }
 

@@ -24,6 +24,9 @@ public sealed record PodMachineOptions
 
     public string Hostname { get; init; } = "";
 
+    /// <summary>Told what the host does not have for the pod, which runs without it. Thread: any.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
+
     public IReadOnlyDictionary<string, string> Sysctls { get; init; } = new Dictionary<string, string>();
 }
 
@@ -38,6 +41,9 @@ public interface IPodMachine : IAsyncDisposable
 
     /// <summary>Of the Firecracker API, as the monitor says.</summary>
     string MonitorVersion { get; }
+
+    /// <summary>What holds the monitor, looked at now; null for a monitor without a jail.</summary>
+    PodJail? Jail { get; }
 
     /// <summary>The agent, which has answered.</summary>
     AgentClient Agent { get; }

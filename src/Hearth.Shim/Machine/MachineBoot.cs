@@ -80,7 +80,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         }
 
         await Task.WhenAny(process.Exited, Task.Delay(s_exitFollows)).ConfigureAwait(false);
-        return process.Exited.IsCompleted ? RunningMachine.ReasonOf(await process.Exited.ConfigureAwait(false)) : null;
+        return process.Exited.IsCompleted ? _parts.ReasonOf(await process.Exited.ConfigureAwait(false)) : null;
     }
 
     /// <summary>What the monitor says, with the host's paths.</summary>
@@ -140,7 +140,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         // The guest names its disks in this order: the scratch disk is vda.
         if (scratch is not null)
         {
-            string path = Parts.Files!.Lend(await scratch.ConfigureAwait(false));
+            string path = Parts.Files!.Lend(await scratch.ConfigureAwait(false), writable: true);
             await client.PutDriveAsync(new Drive { DriveId = "scratch", PathOnHost = path, IsRootDevice = false, IsReadOnly = false }, cancellation).ConfigureAwait(false);
         }
 
@@ -242,6 +242,6 @@ internal sealed class MachineBoot : IAsyncDisposable
 
         await ended.CancelAsync().ConfigureAwait(false);
         await working.ContinueWith(static _ => { }, TaskScheduler.Default).ConfigureAwait(false);
-        throw new IOException(RunningMachine.ReasonOf(await process.Exited.ConfigureAwait(false)));
+        throw new IOException(Parts.ReasonOf(await process.Exited.ConfigureAwait(false)));
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Hearth.Agent.Protocol;
 using Hearth.Linux;
 using Hearth.Network.Pods;
@@ -28,6 +29,9 @@ internal sealed class MachineParts : IAsyncDisposable
     /// <summary>How the monitor sees the host.</summary>
     public IMonitorFiles? Files { get; private set; }
 
+    /// <summary>What bounds the monitor and virtiofsd; null without a jail, or where the host has none.</summary>
+    public JailCgroup? Cgroup { get; private set; }
+
     public PodMonitor? Monitor { get; private set; }
 
     public HostProcess? Virtiofsd { get; private set; }
@@ -47,8 +51,20 @@ internal sealed class MachineParts : IAsyncDisposable
 
         (uint user, string file) = JailUsers.Take(options.Config, Folder.Path);
         WriteDown(record => record with { JailUser = file });
-        return Files = new MonitorJail(Folder.Path, ProgramFinder.Find(options.Config.Microvm.Monitor, "monitor"), PodMonitor.IdOf(options.PodId), user);
+        // No other pod's, whatever its id is: the number is this one's alone.
+        string id = PodMonitor.IdOf(options.PodId, string.Create(CultureInfo.InvariantCulture, $"-{user}"));
+        if (options.Config.Microvm.JailCgroup is { Length: > 0 } parent)
+        {
+            Cgroup = JailCgroup.Create(CgroupHierarchy.OfHost(), parent, id, options.Vcpus, options.MemoryMib, options.Warn);
+            WriteDown(record => record with { Cgroups = Cgroup?.Folders ?? [] });
+        }
+
+        return Files = new MonitorJail(Folder.Path, ProgramFinder.Find(options.Config.Microvm.Monitor, "monitor"), id, user, Cgroup);
     }
+
+    /// <summary>Why a machine whose monitor has ended by itself has ended.</summary>
+    /// <param name="status">The monitor's exit status.</param>
+    public string ReasonOf(int status) => MonitorEnd.ReasonOf(status, Monitor?.Process.Output.Lines(int.MaxValue) ?? "", Cgroup);
 
     public void Take(PodMonitor monitor)
     {
@@ -60,6 +76,7 @@ internal sealed class MachineParts : IAsyncDisposable
     {
         Virtiofsd = virtiofsd;
         WriteDown(virtiofsd);
+        Cgroup?.Add(virtiofsd.Pid);
     }
 
     /// <summary>Ends the program that serves what the monitor cannot use.</summary>
@@ -127,6 +144,11 @@ internal static class MachineRemains
         if (record.NetworkNamespace is { } space)
         {
             await PodNetwork.DetachAsync(space).ConfigureAwait(false);
+        }
+
+        foreach (string cgroup in record.Cgroups)
+        {
+            await JailCgroup.RemoveAsync(cgroup).ConfigureAwait(false);
         }
 
         PodFolder.Delete(folder);

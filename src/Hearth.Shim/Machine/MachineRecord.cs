@@ -15,6 +15,9 @@ internal sealed record MachineRecord
     /// <summary>The file that keeps the number of the monitor's user; null for none.</summary>
     public string? JailUser { get; init; }
 
+    /// <summary>The directories of the pod's cgroup.</summary>
+    public IReadOnlyList<string> Cgroups { get; init; } = [];
+
     public IReadOnlyList<ProcessRecord> Processes { get; init; } = [];
 
     /// <summary>Null if there is none, or it was cut off.</summary>

@@ -13,8 +13,10 @@ internal interface IMonitorFiles : IDisposable
     (string Here, string There) VsockSocket { get; }
 
     /// <summary>Lets the monitor have a file of the host, once or again.</summary>
+    /// <param name="hostPath">The file, device or socket.</param>
+    /// <param name="writable">A jailed monitor may change it; a socket can be connected to either way.</param>
     /// <returns>The path by which it opens it.</returns>
-    string Lend(string hostPath);
+    string Lend(string hostPath, bool writable = false);
 
     /// <summary>Takes a file back that the monitor has closed.</summary>
     void TakeBack(string hostPath);
@@ -32,7 +34,7 @@ internal sealed class PlainMonitorFiles(PodFolder folder) : IMonitorFiles
 
     public (string Here, string There) VsockSocket => (folder.VsockSocket, folder.VsockSocket);
 
-    public string Lend(string hostPath) => hostPath;
+    public string Lend(string hostPath, bool writable) => hostPath;
 
     public void TakeBack(string hostPath)
     {

@@ -17,6 +17,8 @@ internal sealed class MonitorJail : IMonitorFiles
     private readonly string _program;
     private readonly string _base;
     private readonly string _root;
+    private readonly string _stage;
+    private readonly JailCgroup? _cgroup;
     private readonly FileDescriptor _descriptor;
 
     // Guards _lent and the mounts.
@@ -28,14 +30,18 @@ internal sealed class MonitorJail : IMonitorFiles
     /// <param name="program">The monitor: a static program.</param>
     /// <param name="id">Letters, digits and hyphens.</param>
     /// <param name="owner">Its user's number, and its group's.</param>
-    public MonitorJail(string folder, string program, string id, uint owner)
+    /// <param name="cgroup">The pod's; null for none.</param>
+    public MonitorJail(string folder, string program, string id, uint owner, JailCgroup? cgroup)
     {
         _id = id;
         _program = program;
+        _cgroup = cgroup;
         Owner = owner;
         _base = $"{folder}/{PodFolder.JailName}";
         _root = $"{_base}/{Path.GetFileName(program)}/{id}/root";
+        _stage = $"{_base}/stage";
         Directory.CreateDirectory(_root, OwnersOnly);
+        File.WriteAllBytes(_stage, []);
         Directory.CreateDirectory($"{_root}/f");
         File.SetUnixFileMode($"{_root}/f", Everyones);
         // Shared with the jail's mount namespace, which is to come, and with no other.
@@ -47,6 +53,9 @@ internal sealed class MonitorJail : IMonitorFiles
 
     public uint? Owner { get; }
 
+    /// <summary>Its root directory on the host.</summary>
+    public string Root => _root;
+
     public (string Here, string There) ApiSocket => Socket("api.sock");
 
     public (string Here, string There) VsockSocket => Socket("v.sock");
@@ -56,10 +65,10 @@ internal sealed class MonitorJail : IMonitorFiles
     {
         string owner = Owner!.Value.ToString(CultureInfo.InvariantCulture);
         string[] network = networkNamespace is null ? [] : ["--netns", networkNamespace];
-        return ["--id", _id, "--exec-file", _program, "--uid", owner, "--gid", owner, "--chroot-base-dir", _base, .. network, "--", .. forProgram];
+        return ["--id", _id, "--exec-file", _program, "--uid", owner, "--gid", owner, "--chroot-base-dir", _base, .. network, .. _cgroup?.Arguments ?? [], "--", .. forProgram];
     }
 
-    public string Lend(string hostPath)
+    public string Lend(string hostPath, bool writable)
     {
         lock (_lock)
         {
@@ -68,7 +77,7 @@ internal sealed class MonitorJail : IMonitorFiles
                 number = ++_last;
                 string target = TargetOf(number);
                 File.WriteAllBytes(target, []);
-                Mounts.Mount(hostPath, target, null, SysMount.MS_BIND);
+                Bind(hostPath, target, writable);
                 _lent[hostPath] = number;
             }
 
@@ -111,6 +120,10 @@ internal sealed class MonitorJail : IMonitorFiles
             return;
         }
 
+        while (Mounts.Detach($"{jails}/stage"))
+        {
+        }
+
         foreach (string root in Directory.EnumerateDirectories(jails).SelectMany(Directory.EnumerateDirectories).Select(static jail => $"{jail}/root"))
         {
             // With what is lent below it, which are files: one that were still mounted could not be deleted.
@@ -123,6 +136,28 @@ internal sealed class MonitorJail : IMonitorFiles
     }
 
     public void Dispose() => _descriptor.Dispose();
+
+    // The monitor's mount namespace gets a copy of each mount as it is when it is made here, and nothing of what is changed of it
+    // later: one that is to be read-only is made elsewhere first.
+    private void Bind(string hostPath, string target, bool writable)
+    {
+        if (writable)
+        {
+            Mounts.Mount(hostPath, target, null, SysMount.MS_BIND);
+            return;
+        }
+
+        Mounts.Mount(hostPath, _stage, null, SysMount.MS_BIND);
+        try
+        {
+            Mounts.SetReadOnly(_stage);
+            Mounts.Mount(_stage, target, null, SysMount.MS_BIND);
+        }
+        finally
+        {
+            Mounts.Detach(_stage);
+        }
+    }
 
     private string TargetOf(int number) => string.Create(CultureInfo.InvariantCulture, $"{_root}/f/{number}");
 

@@ -1,6 +1,7 @@
 using Hearth.Configuration;
 using Hearth.Firecracker;
 using Hearth.Linux;
+using Hearth.Linux.Native;
 
 namespace Hearth.Shim.Machine;
 
@@ -27,6 +28,9 @@ internal sealed class PodMonitor : IAsyncDisposable
 
     public FirecrackerClient Client { get; }
 
+    /// <summary>What the jailer is started with: the namespaces that it does not make itself.</summary>
+    public static HostConfinement Confinement { get; } = new() { NewNamespaces = Sched.CLONE_NEWPID | Sched.CLONE_NEWIPC | Sched.CLONE_NEWUTS };
+
     /// <summary>Whether it can be asked for what Firecracker does not have.</summary>
     public static bool IsFirecracker(MicrovmConfig config) => Path.GetFileName(config.Monitor) is "firecracker";
 
@@ -34,7 +38,9 @@ internal sealed class PodMonitor : IAsyncDisposable
     public static bool IsJailed(MicrovmConfig config) => config.Jail;
 
     /// <summary>A pod's id as monitors take it: letters, digits and hyphens, 64 at most.</summary>
-    public static string IdOf(string podId) => string.Concat(podId.Select(static c => char.IsAsciiLetterOrDigit(c) ? c : '-').Take(MaxIdLength));
+    /// <param name="podId">The pod's.</param>
+    /// <param name="end">What it ends with.</param>
+    public static string IdOf(string podId, string end = "") => string.Concat(podId.Select(static c => char.IsAsciiLetterOrDigit(c) ? c : '-').Take(MaxIdLength - end.Length)) + end;
 
     /// <summary>Starts it, in the pod's network namespace if there is one. Its API is not there yet.</summary>
     /// <exception cref="HearthException">There is no such program, or it cannot be started.</exception>
@@ -42,9 +48,16 @@ internal sealed class PodMonitor : IAsyncDisposable
     {
         MicrovmConfig config = options.Config.Microvm;
         string[] arguments = ["--api-sock", files.ApiSocket.There, "--level", "Warning"];
+        // The shim makes the PID namespace, not the jailer (--new-pid-ns): so the monitor stays a child, whose end is seen.
         HostProcess process = files is MonitorJail jail
-            ? HostProcess.Start(ProgramFinder.Find(config.Jailer, "jailer"), jail.Arguments(options.NetworkNamespace, arguments))
-            : HostProcess.Start(ProgramFinder.Find(config.Monitor, "monitor"), ["--id", IdOf(options.PodId), .. arguments], options.NetworkNamespace);
+            ? HostProcess.Start(
+                ProgramFinder.Find(config.Jailer, "jailer"),
+                jail.Arguments(options.NetworkNamespace, arguments),
+                Confinement)
+            : HostProcess.Start(
+                ProgramFinder.Find(config.Monitor, "monitor"),
+                ["--id", IdOf(options.PodId), .. arguments],
+                new HostConfinement { NetworkNamespace = options.NetworkNamespace });
         return new PodMonitor(process, files);
     }
 

@@ -18,7 +18,6 @@ internal sealed class RunningMachine : IPodMachine
     private const string GuestImages = "/run/hearth/images";
 
     private const int ConsoleLines = 40;
-    private const int SignalBase = 128;
 
     private static readonly TimeSpan s_panic = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_shutdown = TimeSpan.FromSeconds(5);
@@ -46,19 +45,13 @@ internal sealed class RunningMachine : IPodMachine
 
     public string MonitorVersion => Monitor.Version;
 
+    public PodJail? Jail => _parts.Files is MonitorJail jail ? PodJail.Of(MonitorPid, jail, _parts.Cgroup, _options.NetworkNamespace) : null;
+
     public AgentClient Agent => _parts.Agent!;
 
     public Task<string> Stopped { get; }
 
     private PodMonitor Monitor => _parts.Monitor!;
-
-    /// <summary>A monitor's exit status in words. Firecracker's own are 148 to 157, which no signal ends a process with.</summary>
-    public static string ReasonOf(int status) => status switch
-    {
-        0 => "The guest has ended the machine.",
-        > SignalBase and < 148 => $"The monitor was killed by signal {status - SignalBase}.",
-        _ => $"The monitor ended with status {status}.",
-    };
 
     public async Task<RootFilesystem> AttachRootAsync(string containerId, string bundle, RuntimeSpec spec, IReadOnlyList<Mount> rootfs, CancellationToken cancellation)
     {
@@ -259,14 +252,14 @@ internal sealed class RunningMachine : IPodMachine
             if (!monitor.IsCompleted && !_stopping)
             {
                 reason = first == virtiofsd
-                    ? $"virtiofsd, which serves the pod's volumes, has ended. {_parts.Virtiofsd!.Output.Lines(ConsoleLines)}"
+                    ? $"virtiofsd, which serves the pod's volumes, has ended. {MonitorEnd.OfMemory(_parts.Cgroup)}{_parts.Virtiofsd!.Output.Lines(ConsoleLines)}"
                     : "The guest's agent has closed its connection.";
                 Monitor.Process.Kill();
             }
         }
 
         int status = await monitor.ConfigureAwait(false);
-        reason ??= _stopping ? "It was stopped." : ReasonOf(status);
+        reason ??= _stopping ? "It was stopped." : _parts.ReasonOf(status);
         string console = _stopping ? "" : Monitor.Process.Output.Lines(ConsoleLines);
         return console.Length > 0 ? $"{reason}\nThe end of its console:\n{console}" : reason;
     }

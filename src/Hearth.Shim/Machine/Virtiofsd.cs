@@ -1,5 +1,6 @@
 using System.Globalization;
 using Hearth.Linux;
+using Hearth.Linux.Native;
 
 namespace Hearth.Shim.Machine;
 
@@ -8,6 +9,18 @@ internal static class Virtiofsd
 {
     // Debian 12's, of QEMU, in C; and the later one, in Rust, which has other options.
     private static readonly string[] s_places = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
+
+    // Files keep the owners that containers give them, and are read and written as any of their users; it changes its root, and
+    // then drops what only that took. It keeps this mount namespace, in which volumes come while it serves them.
+    internal static HostConfinement Confinement { get; } = new()
+    {
+        NewNamespaces = Sched.CLONE_NEWNET | Sched.CLONE_NEWIPC | Sched.CLONE_NEWPID | Sched.CLONE_NEWUTS,
+        Capabilities = Mask(
+            LinuxCapability.CAP_CHOWN, LinuxCapability.CAP_DAC_OVERRIDE, LinuxCapability.CAP_FOWNER, LinuxCapability.CAP_FSETID,
+            LinuxCapability.CAP_SETGID, LinuxCapability.CAP_SETUID, LinuxCapability.CAP_MKNOD, LinuxCapability.CAP_SETFCAP,
+            LinuxCapability.CAP_SYS_CHROOT, LinuxCapability.CAP_SETPCAP),
+        NoNewPrivileges = true,
+    };
 
     /// <summary>Where it is.</summary>
     /// <exception cref="HearthException">Nowhere.</exception>
@@ -26,8 +39,10 @@ internal static class Virtiofsd
         using UnixListener listener = UnixListener.Bind(socketPath, backlog: 1, blocking: true);
         // Whoever the monitor runs as; others do not get into the folder.
         File.SetUnixFileMode(socketPath, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
-        return HostProcess.Start(program, Arguments(program, folder), networkNamespace: null, inherited: listener);
+        return HostProcess.Start(program, Arguments(program, folder), Confinement, listener);
     }
+
+    private static ulong Mask(params int[] capabilities) => capabilities.Aggregate(0ul, static (mask, capability) => mask | (1ul << capability));
 
     // The folder's mounts are made while it serves them: it must stay in this mount namespace, which the sandbox "chroot" does.
     // xattr: files' capabilities. cache=auto: what the host changes is seen within a second, and programs can map files.

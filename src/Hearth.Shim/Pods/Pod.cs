@@ -68,6 +68,9 @@ internal sealed class Pod : IAsyncDisposable
     /// <summary>Of the Firecracker API that the monitor speaks; empty without one.</summary>
     public string MonitorVersion => _machine?.MonitorVersion ?? "";
 
+    /// <summary>What holds the monitor; null without a jail, or without a machine.</summary>
+    public PodJail? Jail => _machine?.Jail;
+
     /// <exception cref="TtrpcException">Unavailable: it has ended.</exception>
     public IPodMachine Machine => _machine ?? throw new TtrpcException(StatusCode.Unavailable, $"The pod's machine does not run. {_reason}");
 
@@ -125,10 +128,10 @@ internal sealed class Pod : IAsyncDisposable
                 MemoryMib = Size.MemoryMib,
                 NetworkNamespace = string.IsNullOrEmpty(network.Path) ? null : network.Path,
                 Hostname = spec.Hostname ?? "",
+                Warn = Log.Info,
                 Sysctls = spec.Linux?.Sysctl ?? new Dictionary<string, string>(),
             },
             cancellation).ConfigureAwait(false);
-        MakeKillable(machine.MonitorPid);
         _machine = machine;
         _ = WatchMachineAsync(machine);
         _ = WatchMemoryAsync(machine);
@@ -206,19 +209,6 @@ internal sealed class Pod : IAsyncDisposable
         Loop.Stop();
         _loopThread.Join();
         Loop.Dispose();
-    }
-
-    // The shim should outlive the host's want of memory, to clean up; a guest should not.
-    private void MakeKillable(int pid)
-    {
-        try
-        {
-            File.WriteAllText($"/proc/{pid}/oom_score_adj", "0");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            Log.Debug($"oom_score_adj of the monitor stays: {e.Message}");
-        }
     }
 
     private async Task WatchMachineAsync(IPodMachine machine)

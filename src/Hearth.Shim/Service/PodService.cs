@@ -34,6 +34,24 @@ internal sealed class PodService(Pod pod)
             MemoryMib = (uint)pod.Size.MemoryMib,
             MonitorVersion = pod.MonitorVersion,
         };
+        if (pod.Jail is { } jail)
+        {
+            status.Jail = new Jail
+            {
+                Uid = jail.User,
+                Gid = jail.Group,
+                Root = jail.Root,
+                Cgroups = { jail.Cgroups },
+                MemoryLimit = (ulong)jail.MemoryLimit,
+                NetworkNamespace = jail.NetworkNamespace,
+                PidNamespace = jail.PidNamespace,
+                Threads = (uint)jail.Threads,
+                FilteredThreads = (uint)jail.FilteredThreads,
+                NoNewPrivileges = jail.NoNewPrivileges,
+                Capabilities = jail.Capabilities,
+            };
+        }
+
         status.Containers.AddRange(Members().Select(static container => container.State()));
         return status;
     }

@@ -36,6 +36,7 @@ internal static class DoctorCommand
     internal static async Task<IReadOnlyList<Finding>> ExamineAsync(HostView host, HearthConfig config, string version, CancellationToken cancellation) =>
     [
         .. await new MachineChecks(host, config.Microvm).RunAsync(cancellation),
+        .. new JailChecks(host, config.Microvm).Run(),
         .. new HostChecks(host, config).Run(),
         .. await new ProgramChecks(host, config, version).RunAsync(cancellation),
     ];

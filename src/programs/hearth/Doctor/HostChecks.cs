@@ -4,32 +4,17 @@ using Hearth.Programs.Hearth.Output;
 
 namespace Hearth.Programs.Hearth.Doctor;
 
-/// <summary>What pods need of the host around their machines: cgroups, networks, limits, disk.</summary>
+/// <summary>What pods need of the host around their machines: networks, limits, disk.</summary>
 internal sealed class HostChecks(HostView host, HearthConfig config)
 {
     private const long LowDiskBytes = 2L << 30;
     private const ulong FewFiles = 65_536;
     private const ulong FewPids = 32_768;
 
-    private static readonly string[] s_controllers = ["cpu", "memory", "pids"];
     // The network that Hearth makes when none is configured.
     private static readonly string[] s_plugins = ["bridge", "host-local", "loopback", "portmap"];
 
-    public IEnumerable<Finding> Run() => [Cgroups(), Plugins(), Networks(), Forwarding(), Handler(), Files(), Processes(), Disk()];
-
-    private Finding Cgroups()
-    {
-        const string Name = "cgroups";
-        if (host.TryRead("/sys/fs/cgroup/cgroup.controllers") is not { } line)
-        {
-            return Finding.Warn(Name, "this host has no cgroup v2 at /sys/fs/cgroup, so machines' own limits are not kept", "Boot with systemd.unified_cgroup_hierarchy=1.");
-        }
-
-        string[] missing = [.. s_controllers.Except(line.Split(' '))];
-        return missing.Length == 0
-            ? Finding.Ok(Name, $"v2 with {string.Join(", ", s_controllers)}")
-            : Finding.Warn(Name, $"v2 without the controllers {string.Join(", ", missing)}", "Boot without cgroup_disable=, and let no cgroup v1 have them.");
-    }
+    public IEnumerable<Finding> Run() => [Plugins(), Networks(), Forwarding(), Handler(), Files(), Processes(), Disk()];
 
     private Finding Plugins()
     {

@@ -14,7 +14,7 @@ internal sealed class MachineChecks(HostView host, MicrovmConfig config)
     private static readonly string[] s_virtiofsd = ["/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"];
 
     public async Task<IEnumerable<Finding>> RunAsync(CancellationToken cancellation) =>
-        [await KvmAsync(cancellation), Tun(), Kernel(), Initrd(), Virtiofsd(), Userfaultfd()];
+        [await KvmAsync(cancellation), Tun(), Kernel(), Initrd(), Virtiofsd()];
 
     private async Task<Finding> KvmAsync(CancellationToken cancellation)
     {
@@ -100,8 +100,4 @@ internal sealed class MachineChecks(HostView host, MicrovmConfig config)
             ? Finding.Ok(Name, found)
             : Finding.Warn(Name, config.Virtiofsd.Length > 0 ? $"there is no {config.Virtiofsd}" : "there is no virtiofsd, so pods cannot have volumes of this host", "apt-get install virtiofsd (in bookworm: qemu-system-common), or set [microvm] virtiofsd");
     }
-
-    private Finding Userfaultfd() => host.IsThere("/dev/userfaultfd") || host.IsThere("/proc/sys/vm/unprivileged_userfaultfd")
-        ? Finding.Ok("userfaultfd", "there")
-        : Finding.Warn("userfaultfd", "this kernel has no userfaultfd: snapshots are read whole before they run", "Take a kernel with CONFIG_USERFAULTFD.");
 }

@@ -1,0 +1,95 @@
+using Hearth.Linux;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>
+/// Which of the host's cgroup versions has the controllers that pods' cgroups are made of: version 2, unless it has fewer of
+/// them than version 1, as on a host that mounts both. Thread: any.
+/// </summary>
+internal sealed record CgroupHierarchy
+{
+    private static readonly string[] s_controllers = ["memory", "pids", "cpu"];
+
+    /// <summary>1 or 2.</summary>
+    public required int Version { get; init; }
+
+    /// <summary>Where each controller is mounted.</summary>
+    public required IReadOnlyDictionary<string, string> Mounts { get; init; }
+
+    /// <summary>Controllers that are nowhere.</summary>
+    public IReadOnlyList<string> Missing => [.. s_controllers.Except(Mounts.Keys)];
+
+    /// <summary>Why they are missing.</summary>
+    public required string Problem { get; init; }
+
+    /// <summary>This host's.</summary>
+    public static CgroupHierarchy OfHost() => Find(File.ReadAllLines("/proc/mounts"));
+
+    /// <param name="mounts">The lines of <c>/proc/mounts</c>.</param>
+    public static CgroupHierarchy Find(IReadOnlyList<string> mounts)
+    {
+        Dictionary<string, string> unified = [];
+        if (CgroupMounts.FindUnified(mounts) is { } mount)
+        {
+            string[] available = JailCgroup.TryRead($"{mount}/cgroup.controllers").Split(' ');
+            unified = s_controllers.Where(available.Contains).ToDictionary(static controller => controller, _ => mount);
+        }
+
+        Dictionary<string, string> split = [];
+        foreach (string controller in s_controllers)
+        {
+            if (CgroupMounts.FindController(mounts, controller) is { } own)
+            {
+                split[controller] = own;
+            }
+        }
+
+        return split.Count > unified.Count
+            ? new CgroupHierarchy { Version = 1, Mounts = split, Problem = "no cgroup v1 hierarchy with it is mounted" }
+            : new CgroupHierarchy { Version = 2, Mounts = unified, Problem = "the host's cgroup v2 does not have it (cgroup.controllers)" };
+    }
+
+    /// <summary>Makes a cgroup and those above it, and gives it the controllers for those below.</summary>
+    /// <returns>With the controllers that it could be given.</returns>
+    /// <exception cref="HearthException">It cannot be made.</exception>
+    public CgroupHierarchy Enable(string cgroup)
+    {
+        var usable = new Dictionary<string, string>(Mounts);
+        string problem = Problem;
+        foreach (string mount in Mounts.Values.Distinct())
+        {
+            string folder = mount;
+            foreach (string name in cgroup.Split('/').Prepend(""))
+            {
+                folder = name.Length == 0 ? folder : $"{folder}/{name}";
+                MakeFolder(folder);
+                foreach (string controller in Version == 2 ? usable.Keys.ToArray() : [])
+                {
+                    try
+                    {
+                        JailCgroup.WriteControl($"{folder}/cgroup.subtree_control", $"+{controller}");
+                    }
+                    catch (LinuxException e)
+                    {
+                        usable.Remove(controller);
+                        problem = $"{folder}/cgroup.subtree_control does not take it ({e.Reason})";
+                    }
+                }
+            }
+        }
+
+        return this with { Mounts = usable, Problem = problem };
+    }
+
+    private static void MakeFolder(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new HearthException($"The cgroup {folder}, which pods' own are below, cannot be made: {e.Message} jail_cgroup = \"\" in [microvm] of hearth.toml does without.", e);
+        }
+    }
+}

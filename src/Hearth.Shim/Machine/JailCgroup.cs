@@ -1,0 +1,253 @@
+using System.Globalization;
+using Hearth.Linux;
+using Hearth.Linux.Native;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>What a cgroup's memory limit has done. Source: cgroup-v2.rst, memory.events; cgroup-v1/memory.rst, memory.oom_control.</summary>
+/// <param name="ReachedLimit">Its own limit was reached, and nothing could be taken back.</param>
+/// <param name="Killed">A process of it was killed for want of memory: its own limit's, or the host's.</param>
+internal readonly record struct OutOfMemory(bool ReachedLimit, bool Killed);
+
+/// <summary>
+/// A pod's cgroup on the host: memory, processes and CPU time of what serves the pod, by the size of its machine. Made here,
+/// so that virtiofsd is in it too; the jailer sets the limits. A controller that the host does not have is done without, and
+/// said. Thread: any.
+/// </summary>
+internal sealed class JailCgroup
+{
+    // Threads: the monitor has seven and one a vCPU, virtiofsd up to 64.
+    private const int MoreTasks = 128;
+    private const long PeriodUs = 100_000;
+    private const int BusyMs = 10_000;
+    private const int PauseMs = 20;
+
+    private readonly CgroupHierarchy _hierarchy;
+    private readonly string _parent;
+    private readonly string _name;
+    private readonly int _vcpus;
+
+    private JailCgroup(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib)
+    {
+        _hierarchy = hierarchy;
+        _parent = parent;
+        _name = name;
+        Folders = [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{parent}/{name}")];
+        MemoryBytes = (memoryMib + OverheadMib(memoryMib)) << 20;
+        _vcpus = vcpus;
+    }
+
+    /// <summary>Its directories: one, or with version 1 one a controller.</summary>
+    public IReadOnlyList<string> Folders { get; }
+
+    /// <summary>As the jailer takes them: FILE=VALUE.</summary>
+    public IReadOnlyList<string> Settings => [.. _hierarchy.Mounts.SelectMany(pair => SettingsOf(pair.Key, $"{pair.Value}/{_parent}/{_name}"))];
+
+    /// <summary>The most that the monitor and virtiofsd may have together, the guest's memory among it.</summary>
+    public long MemoryBytes { get; }
+
+    /// <summary>Whether it would know of a process that was killed for want of memory.</summary>
+    public bool CountsMemory => _hierarchy.Mounts.ContainsKey("memory");
+
+    /// <summary>The jailer's arguments.</summary>
+    public IEnumerable<string> Arguments =>
+    [
+        "--cgroup-version", _hierarchy.Version.ToString(CultureInfo.InvariantCulture), "--parent-cgroup", _parent,
+        .. Settings.SelectMany(static setting => (string[])["--cgroup", setting]),
+    ];
+
+    /// <summary>
+    /// What the monitor and virtiofsd may take besides the guest's memory, in MiB. Seen of an idle pod: 4 of the programs' own and
+    /// 1 of the kernel's for them. The rest is for connections' buffers, virtiofsd's table of files, page cache that is not taken
+    /// back in time, and KVM's tables of the guest's pages, which grow with it.
+    /// </summary>
+    public static long OverheadMib(int memoryMib) => 64 + (memoryMib / 64);
+
+    /// <summary>Makes the cgroup, empty.</summary>
+    /// <param name="hierarchy">The host's.</param>
+    /// <param name="parent">The cgroup above, as <c>jail_cgroup</c> says.</param>
+    /// <param name="name">The jail's identifier: nobody else's.</param>
+    /// <param name="vcpus">The machine's.</param>
+    /// <param name="memoryMib">The machine's.</param>
+    /// <param name="warn">Told what the host does not have.</param>
+    /// <returns>Null if there is none to be had.</returns>
+    /// <exception cref="HearthException">The parent's name is none, or it cannot be made.</exception>
+    public static JailCgroup? Create(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib, Action<string> warn)
+    {
+        if (!parent.Split('/').All(DirectoryHandle.IsName))
+        {
+            throw new HearthException($"jail_cgroup of [microvm] is \"{parent}\", which is no cgroup below the host's own: it is names with slashes between them.");
+        }
+
+        CgroupHierarchy usable = hierarchy.Enable(parent);
+        if (usable.Missing.Count > 0)
+        {
+            warn($"The pod has no limit of its own on the host for {string.Join(", ", usable.Missing)}: {usable.Problem}. hearth doctor says what to do.");
+        }
+
+        if (usable.Mounts.Count == 0)
+        {
+            return null;
+        }
+
+        var cgroup = new JailCgroup(usable, parent, name, vcpus, memoryMib);
+        try
+        {
+            foreach (string folder in cgroup.Folders)
+            {
+                Directory.CreateDirectory(folder);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new HearthException($"The pod's cgroup {cgroup.Folders[0]} cannot be made: {e.Message} jail_cgroup = \"\" in [microvm] of hearth.toml does without.", e);
+        }
+
+        return cgroup;
+    }
+
+    /// <summary>Puts a process there with all its threads.</summary>
+    public void Add(int pid)
+    {
+        foreach (string folder in Folders)
+        {
+            WriteControl($"{folder}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>What has happened; nothing where that cannot be read.</summary>
+    public OutOfMemory ReadOutOfMemory()
+    {
+        if (!_hierarchy.Mounts.TryGetValue("memory", out string? mount))
+        {
+            return default;
+        }
+
+        string folder = $"{mount}/{_parent}/{_name}";
+        bool unified = _hierarchy.Version == 2;
+        string events = TryRead($"{folder}/{(unified ? "memory.events" : "memory.oom_control")}");
+        bool reached = unified ? Counter(events, "oom") > 0 : Failures(folder, "memory.failcnt") || Failures(folder, "memory.memsw.failcnt");
+        return new OutOfMemory(reached, Counter(events, "oom_kill") > 0);
+    }
+
+    private static bool Failures(string folder, string file) =>
+        long.TryParse(TryRead($"{folder}/{file}"), CultureInfo.InvariantCulture, out long failures) && failures > 0;
+
+    /// <summary>Ends what is left in one of a cgroup's directories, and removes it. One that is gone is no error.</summary>
+    /// <exception cref="HearthException">It stays busy.</exception>
+    public static async Task RemoveAsync(string folder)
+    {
+        for (int waitedMs = 0; Directory.Exists(folder); waitedMs += PauseMs)
+        {
+            Kill(folder);
+            try
+            {
+                Directory.Delete(folder);
+                return;
+            }
+            catch (IOException e) when (Directory.Exists(folder))
+            {
+                // A process on its way out, or a kernel thread of KVM's that ends after it.
+                if (waitedMs >= BusyMs)
+                {
+                    throw new HearthException($"The cgroup {folder} stays busy: {e.Message} Look who is in its cgroup.procs, and clean up again.", e);
+                }
+
+                await Task.Delay(PauseMs).ConfigureAwait(false);
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return;
+            }
+        }
+    }
+
+    private static void Kill(string folder)
+    {
+        foreach (string line in TryRead($"{folder}/cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!int.TryParse(line, CultureInfo.InvariantCulture, out int pid) || pid <= 0)
+            {
+                continue;
+            }
+
+            try
+            {
+                using FileDescriptor process = ChildProcess.OpenPidfd(pid);
+                // Looked at again, now that the number stands for one process.
+                if (TryRead($"{folder}/cgroup.procs").Split('\n').Contains(line))
+                {
+                    ChildProcess.Signal(process, Signals.SIGKILL);
+                }
+            }
+            catch (LinuxException)
+            {
+                // It has just ended.
+            }
+        }
+    }
+
+    private IEnumerable<string> SettingsOf(string controller, string folder)
+    {
+        bool unified = _hierarchy.Version == 2;
+        // vCPUs, and one more for everything that serves them.
+        long cpuUs = (_vcpus + 1) * PeriodUs;
+        switch (controller)
+        {
+            case "memory":
+                yield return Setting(unified ? "memory.max" : "memory.limit_in_bytes", MemoryBytes);
+                // None of it goes to the host's swap, where the kernel counts that.
+                string swap = unified ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
+                if (File.Exists($"{folder}/{swap}"))
+                {
+                    yield return Setting(swap, unified ? 0 : MemoryBytes);
+                }
+
+                break;
+            case "pids":
+                yield return Setting("pids.max", _vcpus + MoreTasks);
+                break;
+            case "cpu" when unified:
+                yield return string.Create(CultureInfo.InvariantCulture, $"cpu.max={cpuUs} {PeriodUs}");
+                break;
+            default:
+                yield return Setting("cpu.cfs_period_us", PeriodUs);
+                yield return Setting("cpu.cfs_quota_us", cpuUs);
+                break;
+        }
+    }
+
+    private static string Setting(string file, long value) => string.Create(CultureInfo.InvariantCulture, $"{file}={value}");
+
+    private static long Counter(string events, string name)
+    {
+        foreach (string line in events.Split('\n'))
+        {
+            if (line.StartsWith(name + " ", StringComparison.Ordinal) && long.TryParse(line[(name.Length + 1)..], CultureInfo.InvariantCulture, out long count))
+            {
+                return count;
+            }
+        }
+
+        return 0;
+    }
+
+    internal static string TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Writes a file of the kernel's in one piece, and makes none.</summary>
+    internal static void WriteControl(string path, string value)
+    {
+        using FileDescriptor file = FileDescriptor.Open(path, Fcntl.O_WRONLY);
+        Pipe.WriteAll(file, System.Text.Encoding.ASCII.GetBytes(value));
+    }
+}
