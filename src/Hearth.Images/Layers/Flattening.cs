@@ -22,15 +22,14 @@ internal static class Flattening
     /// <summary>Writes the image.</summary>
     /// <param name="layers">The archives and the trees read from them, the lowest first. The trees are used up.</param>
     /// <param name="identity">The manifest's digest.</param>
-    /// <param name="path">A file that is not there yet.</param>
+    /// <param name="file">Empty, and open for reading and writing.</param>
     /// <param name="onShare">Told how much of the work is done, from 0 to 1.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="ImageException">The layers do not fit together.</exception>
     public static async Task<FlattenedImage> WriteAsync(
-        IReadOnlyList<(LayerArchive Archive, LayerTree Tree)> layers, Digest identity, string path, Action<double> onShare, CancellationToken cancellation)
+        IReadOnlyList<(LayerArchive Archive, LayerTree Tree)> layers, Digest identity, SafeFileHandle file, Action<double> onShare, CancellationToken cancellation)
     {
         Inode root = ImageTree.Merge(layers.Select(layer => layer.Tree));
-        using SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
         var image = new ErofsImage(root, file);
         image.WriteMetadata(cancellation);
 

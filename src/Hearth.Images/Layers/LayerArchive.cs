@@ -1,7 +1,9 @@
 using System.IO.Compression;
 using System.Security.Cryptography;
+using Hearth.Images.Building;
 using Hearth.Images.Oci;
 using Hearth.Images.Tar;
+using Microsoft.Win32.SafeHandles;
 using ZstdSharp;
 
 namespace Hearth.Images.Layers;
@@ -17,7 +19,7 @@ internal sealed class LayerArchive
     // Beyond what zstd makes at any level below --ultra; what a stream asks for is allocated.
     private const int MaxZstdWindowLog = 27;
 
-    private readonly string _path;
+    private readonly Func<Stream> _open;
     private readonly Digest _diffId;
     private readonly int _layer;
 
@@ -25,8 +27,19 @@ internal sealed class LayerArchive
     /// <param name="diffId">The digest of the archive uncompressed, as the image's configuration has it.</param>
     /// <param name="layer">0 for the lowest.</param>
     public LayerArchive(string path, Digest diffId, int layer)
+        : this(() => Open(path), diffId, layer)
     {
-        _path = path;
+    }
+
+    /// <summary>As the other, of a blob that is open; it stays so.</summary>
+    public LayerArchive(SafeFileHandle blob, Digest diffId, int layer)
+        : this(() => Uncompress(() => new BufferedStream(new HandleStream(blob), FileBuffer)), diffId, layer)
+    {
+    }
+
+    private LayerArchive(Func<Stream> open, Digest diffId, int layer)
+    {
+        _open = open;
         _diffId = diffId;
         _layer = layer;
     }
@@ -37,7 +50,7 @@ internal sealed class LayerArchive
     {
         using IncrementalHash hash = _diffId.CreateHash();
         var tree = new LayerTree(_layer, budget);
-        using (Stream uncompressed = Open(_path))
+        using (Stream uncompressed = _open())
         using (var counted = new WatchedStream(uncompressed, hash, budget, cancellation))
         {
             Guard(() =>
@@ -65,7 +78,7 @@ internal sealed class LayerArchive
     /// <param name="cancellation">Ends it.</param>
     public void CopyFiles(Dictionary<int, Inode> wanted, Erofs.ErofsImage image, Action<int> onBytes, CancellationToken cancellation) => Guard(() =>
     {
-        using Stream uncompressed = Open(_path);
+        using Stream uncompressed = _open();
         var reader = new TarReader(uncompressed);
         int left = wanted.Count;
         for (int ordinal = 0; left > 0; ordinal++)
@@ -73,7 +86,7 @@ internal sealed class LayerArchive
             cancellation.ThrowIfCancellationRequested();
             if (reader.Next() is not { } entry)
             {
-                throw new ImageException(ImageFault.BadContent, $"{_path} changed while it was read.");
+                throw new ImageException(ImageFault.BadContent, "It changed while it was read.");
             }
 
             if (!wanted.TryGetValue(ordinal, out Inode? inode))
@@ -84,7 +97,7 @@ internal sealed class LayerArchive
             left--;
             if (entry.Size != inode.Size)
             {
-                throw new ImageException(ImageFault.BadContent, $"{_path} changed while it was read.");
+                throw new ImageException(ImageFault.BadContent, "It changed while it was read.");
             }
 
             CopyFile(reader, inode, image, onBytes, cancellation);
@@ -92,13 +105,17 @@ internal sealed class LayerArchive
     });
 
     /// <summary>Opens the archive, whatever it is compressed with. The bytes say so; media types are often wrong.</summary>
-    public static Stream Open(string path)
+    public static Stream Open(string path) => Uncompress(() => new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileBuffer, FileOptions.SequentialScan));
+
+    private static Stream Uncompress(Func<Stream> open)
     {
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileBuffer, FileOptions.SequentialScan);
         Span<byte> magic = stackalloc byte[4];
-        int got = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
-        magic = magic[..got];
-        file.Position = 0;
+        using (Stream head = open())
+        {
+            magic = magic[..head.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false)];
+        }
+
+        Stream file = open();
         if (magic.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]))
         {
             return new GZipStream(file, CompressionMode.Decompress);

@@ -1,3 +1,4 @@
+using Hearth.Images.Building;
 using Hearth.Images.Layers;
 using Hearth.Images.Oci;
 using Hearth.Images.Registries;
@@ -21,12 +22,15 @@ public sealed partial class ImageStore
     private readonly BlobStore _blobs;
     private readonly RegistryOptions _registries;
     private readonly ImageLimits _limits;
+    private readonly ImageBuilderProgram? _builder;
 
     /// <param name="root">The folder; made when something is kept.</param>
     /// <param name="registries">How registries are spoken to.</param>
     /// <param name="limits">What an image may cost.</param>
-    public ImageStore(string root, RegistryOptions? registries = null, ImageLimits? limits = null)
+    /// <param name="builder">Who reads layers; null for this process.</param>
+    public ImageStore(string root, RegistryOptions? registries = null, ImageLimits? limits = null, ImageBuilderProgram? builder = null)
     {
+        _builder = builder;
         Root = Path.GetFullPath(root);
         _registries = registries ?? new RegistryOptions();
         _limits = limits ?? new ImageLimits();
@@ -130,7 +134,11 @@ public sealed partial class ImageStore
 
         byte[] configJson = await _blobs.ReadAsync(content.Manifest.Config, content.Source, cancellation).ConfigureAwait(false);
         (ImageConfig config, Digest[] diffIds, string? created) = ImageDocuments.ParseConfig(configJson, content.Manifest.Layers.Count, content.Name);
-        (LayerArchive Archive, LayerTree Tree)[] layers = await BringLayersAsync(content, diffIds, progress, cancellation).ConfigureAwait(false);
+        // Before anything comes: what a manifest announces may be more than any disk has, and a lie.
+        CheckSizes(content);
+        int layers = content.Manifest.Layers.Count;
+        await using IImageBuild build = _builder is null ? new OwnBuild(layers, _limits) : _builder.Start(layers, _limits);
+        await BringLayersAsync(content, diffIds, build, progress, cancellation).ConfigureAwait(false);
 
         string work = folder + WorkSuffix;
         // Whoever left it is gone: this task has the lock.
@@ -139,7 +147,7 @@ public sealed partial class ImageStore
         try
         {
             var meter = new ProgressMeter(progress, "Making the file system image");
-            FlattenedImage flat = await Flattening.WriteAsync(layers, content.Digest, Path.Combine(work, Image.RootFilesystemFile), meter.Report, cancellation).ConfigureAwait(false);
+            FlattenedImage flat = await build.WriteAsync(content.Digest, Path.Combine(work, Image.RootFilesystemFile), meter.Report, cancellation).ConfigureAwait(false);
             Image.WriteUserFiles(work, flat.Passwd, flat.Group);
             DurableFile.Write(Path.Combine(work, ManifestFile), content.Json);
             var record = new ImageRecord
@@ -163,19 +171,11 @@ public sealed partial class ImageStore
     }
 
     /// <summary>Brings all layers, several at a time, and reads each as soon as it is here.</summary>
-    private async Task<(LayerArchive Archive, LayerTree Tree)[]> BringLayersAsync(
-        ImageContent content, Digest[] diffIds, IProgress<ImageProgress>? progress, CancellationToken cancellation)
+    private async Task BringLayersAsync(
+        ImageContent content, Digest[] diffIds, IImageBuild build, IProgress<ImageProgress>? progress, CancellationToken cancellation)
     {
         IReadOnlyList<Descriptor> layers = content.Manifest.Layers;
-        var budget = new ImageBudget(_limits);
-        var found = new (LayerArchive, LayerTree)[layers.Count];
         var here = new long[layers.Count];
-        // Before anything comes: what a manifest announces may be more than any disk has, and a lie.
-        if (layers.Any(layer => layer.Size > _limits.MaxBytes) || layers.Sum(layer => (decimal)layer.Size) > _limits.MaxBytes)
-        {
-            throw new ImageException(ImageFault.TooLarge, $"{content.Name} has layers of more than {_limits.MaxBytes >> 20} MiB, which is the limit. If it is to be trusted, raise the limit.");
-        }
-
         long total = Math.Max(1, layers.Sum(layer => layer.Size));
         var meter = new ProgressMeter(progress, $"{layers.Count} layers, {total / 1048576.0:0.0} MiB");
         var work = new ParallelOptions { MaxDegreeOfParallelism = _registries.ParallelLayers, CancellationToken = cancellation };
@@ -186,10 +186,17 @@ public sealed partial class ImageStore
                 Volatile.Write(ref here[i], bytes);
                 meter.Report((double)here.Sum() / total);
             }, end).ConfigureAwait(false);
-            var archive = new LayerArchive(path, diffIds[i], i);
-            found[i] = (archive, archive.ReadTree(budget, end));
+            await build.AddLayerAsync(i, path, diffIds[i], end).ConfigureAwait(false);
         }).ConfigureAwait(false);
-        return found;
+    }
+
+    private void CheckSizes(ImageContent content)
+    {
+        IReadOnlyList<Descriptor> layers = content.Manifest.Layers;
+        if (layers.Any(layer => layer.Size > _limits.MaxBytes) || layers.Sum(layer => (decimal)layer.Size) > _limits.MaxBytes)
+        {
+            throw new ImageException(ImageFault.TooLarge, $"{content.Name} has layers of more than {_limits.MaxBytes >> 20} MiB, which is the limit. If it is to be trusted, raise the limit.");
+        }
     }
 
     /// <summary>An image on its way in.</summary>

@@ -6,6 +6,7 @@ namespace Hearth.Linux.Native;
 public static unsafe partial class SysResource
 {
     public const int RLIMIT_FSIZE = 1;
+    public const int RLIMIT_CORE = 4;
     public const int RLIMIT_NOFILE = 7;
 
     [LibraryImport(Libc.Name, SetLastError = true)]

@@ -1,5 +1,6 @@
 using Hearth.Configuration;
 using Hearth.Images;
+using Hearth.Images.Building;
 using Hearth.Images.Layers;
 using Hearth.Images.Registries;
 using Hearth.Images.Store;
@@ -16,14 +17,17 @@ public sealed class ImageService
     private readonly ImageStore _store;
     private readonly SemaphoreSlim _removing = new(1);
 
+    /// <param name="config">Where images are, and how they are had.</param>
+    /// <param name="builder">Who reads layers; null for this process.</param>
     /// <exception cref="ImageException">A registry's password file cannot be read.</exception>
-    public ImageService(HearthConfig config)
+    public ImageService(HearthConfig config, ImageBuilderProgram? builder = null)
     {
         _config = config;
         _store = new ImageStore(
             Path.Combine(config.Daemon.Root, "images"),
             Options(config),
-            new ImageLimits { MaxBytes = config.Images.MaxImageMib << 20, MaxEntries = config.Images.MaxEntries });
+            new ImageLimits { MaxBytes = config.Images.MaxImageMib << 20, MaxEntries = config.Images.MaxEntries },
+            builder);
     }
 
     /// <summary>Brings an image, and gives it back as it is then.</summary>

@@ -59,7 +59,7 @@ public sealed partial class PodRuntime : IAsyncDisposable
         {
             Directory.CreateDirectory(options.Config.Daemon.State, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
                 | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-            var runtime = new PodRuntime(options, store, new ImageService(options.Config), handlers, network);
+            var runtime = new PodRuntime(options, store, new ImageService(options.Config, options.ImageBuilder), handlers, network);
             await runtime.RecoverAsync(cancellation).ConfigureAwait(false);
             return runtime;
         }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Hearth.Configuration;
+using Hearth.Images.Building;
 using Hearth.Linux;
 using Hearth.Programs.Daemon.Cri;
 using Hearth.Programs.Daemon.Streaming;
@@ -42,6 +43,9 @@ internal static partial class Daemon
         {
             Config = config,
             ConfigPath = configPath,
+            ImageBuilder = Environment.IsPrivilegedProcess
+                ? new ImageBuilderProgram(Environment.ProcessPath!, (uint)(config.Microvm.JailUidBase + config.Microvm.JailUidCount))
+                : null,
             Log = message => LogRuntime(runtimeLog, message),
         }).ConfigureAwait(false);
         await using (runtime.ConfigureAwait(false))

@@ -1,7 +1,14 @@
 using Hearth.Configuration;
+using Hearth.Images.Building;
 using Hearth.Linux;
 using Hearth.Programs.Daemon;
 using Hearth.Programs.Daemon.Cri;
+
+// A child of a daemon's, which reads what registries send.
+if (ImageBuilderProgram.RunIfAsked(args) is { } status)
+{
+    return status;
+}
 
 try
 {
