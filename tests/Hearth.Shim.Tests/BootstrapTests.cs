@@ -48,8 +48,11 @@ public sealed class BootstrapTests : IDisposable
         Assert.Equal($"{pid}", stat[5]);
         // What it gave up before it began, and what others may not.
         string[] held = File.ReadAllLines($"/proc/{pid}/status");
-        Assert.Contains($"CapBnd:\t{ShimConfinement.Capabilities:x16}", held);
-        Assert.Contains($"CapPrm:\t{ShimConfinement.Capabilities:x16}", held);
+        // Root of a container lacks some of them itself.
+        string own = File.ReadAllLines("/proc/self/status").Single(static line => line.StartsWith("CapBnd:", StringComparison.Ordinal))["CapBnd:".Length..];
+        ulong most = ShimConfinement.Capabilities & ulong.Parse(own, System.Globalization.NumberStyles.HexNumber | System.Globalization.NumberStyles.AllowLeadingWhite, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.Contains($"CapBnd:\t{most:x16}", held);
+        Assert.Contains($"CapPrm:\t{most:x16}", held);
         Assert.Contains("Seccomp:\t2", held);
         using var stranger = System.Diagnostics.Process.Start("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-s", "--unix-socket", path, "http://shim/"]);
         await stranger.WaitForExitAsync();

@@ -126,12 +126,13 @@ internal sealed class JailCgroup
         string folder = $"{mount}/{_parent}/{_name}";
         bool unified = _hierarchy.Version == 2;
         string events = TryRead($"{folder}/{(unified ? "memory.events" : "memory.oom_control")}");
-        bool reached = unified ? Counter(events, "oom") > 0 : Failures(folder, "memory.failcnt") || Failures(folder, "memory.memsw.failcnt");
+        // Version 1: the most there ever was. Its counts of failures stay 0 on some kernels.
+        const long nearly = 1 << 20;
+        bool reached = unified
+            ? Counter(events, "oom") > 0
+            : long.TryParse(TryRead($"{folder}/memory.max_usage_in_bytes"), CultureInfo.InvariantCulture, out long most) && most + nearly >= MemoryBytes;
         return new OutOfMemory(reached, Counter(events, "oom_kill") > 0);
     }
-
-    private static bool Failures(string folder, string file) =>
-        long.TryParse(TryRead($"{folder}/{file}"), CultureInfo.InvariantCulture, out long failures) && failures > 0;
 
     /// <summary>Ends what is left in one of a cgroup's directories, and removes it. One that is gone is no error.</summary>
     /// <exception cref="HearthException">It stays busy.</exception>
