@@ -102,9 +102,19 @@ internal sealed class BuilderProcess : IImageBuild
     {
         lock (_lock)
         {
-            message.Send(_channel, descriptor);
+            try
+            {
+                message.Send(_channel, descriptor);
+            }
+            catch (HearthException)
+            {
+                throw Ended();
+            }
         }
     }
+
+    private static ImageException Ended() =>
+        new("The process that reads the image ended without a word. If its layers are not hostile, it is a defect of Hearth's, or the host lacks memory (dmesg).");
 
     private void Listen()
     {
@@ -117,7 +127,7 @@ internal sealed class BuilderProcess : IImageBuild
                 Hear(message);
             }
 
-            _done.TrySetException(new ImageException("The process that reads the image ended without a word. If its layers are not hostile, it is a defect of Hearth's, or the host lacks memory (dmesg)."));
+            _done.TrySetException(Ended());
         }
         catch (Exception e)
         {
