@@ -12,7 +12,7 @@ namespace Hearth.Images.Building;
 /// <summary>
 /// The program that reads images' layers apart from everything else: as a user of its own without capabilities, without a
 /// network, with no files but those that are handed to it. It is the calling program itself under another name of its first
-/// argument. Source: docs/decisions/0021.
+/// argument. Source: docs/decisions/0022.
 /// </summary>
 /// <param name="Program">Its path.</param>
 /// <param name="User">The number of its user and group: nobody else's.</param>
