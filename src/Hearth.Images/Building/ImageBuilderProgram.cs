@@ -124,7 +124,9 @@ public sealed record ImageBuilderProgram(string Program, uint User)
                 case BuilderMessage.Begin:
                     build = new OwnBuild((int)message.Number(0, MostLayers), new ImageLimits
                     {
-                        MaxBytes = message.Number(1, long.MaxValue), MaxEntries = (int)message.Number(2, int.MaxValue), MaxXattrBytes = message.Number(3, long.MaxValue),
+                        MaxBytes = message.Number(1, long.MaxValue),
+                        MaxEntries = (int)message.Number(2, int.MaxValue),
+                        MaxXattrBytes = message.Number(3, long.MaxValue),
                     });
                     break;
                 case BuilderMessage.Layer when build is not null && descriptor is not null:
