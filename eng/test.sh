@@ -98,7 +98,7 @@ dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
 in_lab() {
   local name=$1
   shift
-  lab/run --mem 4096 --timeout 1800 --share "$dotnet_root:$dotnet_root" -- \
+  lab/run --mem 6144 --timeout 1800 --share "$dotnet_root:$dotnet_root" -- \
     env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
     HEARTH_GUEST_KERNEL="${HEARTH_GUEST_KERNEL:-}" HEARTH_GUEST_ROOTFS="${HEARTH_GUEST_ROOTFS:-}" \
     HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \

@@ -19,10 +19,11 @@ public static unsafe class SyscallTrap
     public const int MaxKinds = 8;
 
     private const int DataOffset = 5;
-    private const int CallsOffset1 = 57;
-    private const int CallsOffset2 = 64;
+    private const int CallsOffset1 = 72;
+    private const int CallsOffset2 = 79;
     private const int LogOffset = 4;
     private const int TerminalOffset = 8;
+    private const int SpeakingOffset = 12;
     private const int ModeOffset = 16;
     private const int OffsetsOffset = 64;
     private const int FirstKind = 3;
@@ -40,6 +41,11 @@ public static unsafe class SyscallTrap
     [
         0x49, 0x89, 0xf1,                               // mov r9, rsi
         0x49, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0,             // mov r8, data                DataOffset
+        0xb8, 0x01, 0, 0, 0,                            // mov eax, 1                  one thread speaks, and ends all
+        0x41, 0x87, 0x40, SpeakingOffset,               // xchg [r8+12], eax
+        0x85, 0xc0,                                     // test eax, eax
+        0xf3, 0x90,                                     // wait: pause
+        0x75, 0xfc,                                     // jnz wait
         0x45, 0x31, 0xe4,                               // xor r12d, r12d
         0x43, 0x8b, 0x3c, 0xa0,                         // next: mov edi, [r8+r12*4]
         0x31, 0xc0,                                     // xor eax, eax                before the kind
