@@ -76,6 +76,19 @@ public sealed class PodFolderTests
     }
 
     [Theory]
+    [InlineData("../../etc")]
+    [InlineData("/kubepods/..")]
+    [InlineData("kubepods/./x")]
+    [InlineData("kubepods\nx")]
+    public void A_cgroup_that_leads_out_of_the_hosts_is_refused(string parent)
+    {
+        PodConfig config = Pod() with { CgroupParent = parent };
+
+        Assert.Equal(PodFault.InvalidArgument, Assert.Throws<PodException>(() => PodChecks.Check(config)).Fault);
+        PodChecks.Check(config with { CgroupParent = "/kubepods/besteffort/pod..1" });
+    }
+
+    [Theory]
     [InlineData("a b", "p", "", "", "")]
     [InlineData("", "p", "", "", "")]
     [InlineData("p", "n/m", "", "", "")]

@@ -53,6 +53,12 @@ internal static class PodChecks
             }
         }
 
+        // The handler "oci" makes and removes cgroups below it.
+        if (config.CgroupParent.Any(char.IsControl) || config.CgroupParent.Split('/').Any(static part => part is "." or ".."))
+        {
+            throw Invalid($"\"{config.CgroupParent}\" is no cgroup: it is names with slashes between them.");
+        }
+
         ResourceSpecs.Check(config.Resources ?? new LinuxResources());
         ResourceSpecs.Check(config.Overhead ?? new LinuxResources());
     }
