@@ -12,6 +12,26 @@ public static class Mounts
     /// <summary>The path by which a descriptor can be mounted on, and from, without being resolved again. Needs /proc.</summary>
     public static string PathOf(FileDescriptor fd) => $"/proc/self/fd/{fd.Number}";
 
+    /// <summary>What is mounted below a folder in this process's mount namespace, the last first. Source: proc_pid_mountinfo(5).</summary>
+    public static IReadOnlyList<string> Below(string folder)
+    {
+        const int mountPoint = 4;
+        string prefix = folder.TrimEnd('/') + "/";
+        return
+        [
+            .. File.ReadAllLines("/proc/self/mountinfo")
+                .Select(static line => line.Split(' '))
+                .Where(static fields => fields.Length > mountPoint)
+                .Select(static fields => Unescape(fields[mountPoint]))
+                .Where(path => path.StartsWith(prefix, StringComparison.Ordinal))
+                .Reverse(),
+        ];
+    }
+
+    /// <summary>A path as the kernel's tables of mounts have it: space, tab, newline and backslash are octal there.</summary>
+    internal static string Unescape(string path) =>
+        path.Replace("\\040", " ").Replace("\\011", "\t").Replace("\\012", "\n").Replace("\\134", "\\");
+
     /// <param name="source">A device, a directory to bind, or a name that some file systems show.</param>
     /// <param name="target">Where.</param>
     /// <param name="type">The file system's type; null to bind, move or change a mount.</param>

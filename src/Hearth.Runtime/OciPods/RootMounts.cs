@@ -85,7 +85,7 @@ internal static class RootMounts
     /// <summary>Takes away what is mounted in a folder, the last first, and the folder with what is in it. One that is gone is no error.</summary>
     public static void Remove(string folder)
     {
-        foreach (string mount in Below(folder))
+        foreach (string mount in Mounts.Below(folder))
         {
             Mounts.Detach(mount);
         }
@@ -104,18 +104,6 @@ internal static class RootMounts
             Mounts.Detach(target);
             Directory.Delete(target, recursive: true);
         }
-    }
-
-    private static IEnumerable<string> Below(string folder)
-    {
-        string prefix = folder.TrimEnd('/') + "/";
-        // proc_pid_mountinfo(5): the fifth field, spaces and the like as \ooo.
-        return [.. File.ReadAllLines("/proc/self/mountinfo")
-            .Select(static line => line.Split(' '))
-            .Where(static fields => fields.Length > 4)
-            .Select(static fields => fields[4].Replace("\\040", " ").Replace("\\011", "\t").Replace("\\012", "\n").Replace("\\134", "\\"))
-            .Where(path => path.StartsWith(prefix, StringComparison.Ordinal))
-            .Reverse()];
     }
 
     private static string Last(string text) => text.Trim().Split('\n')[^1];

@@ -59,7 +59,7 @@ internal static class PodFolders
         if (Directory.Exists(folder))
         {
             // Never through a mount: what is mounted below is someone's volume.
-            foreach (string mount in MountsBelow(folder))
+            foreach (string mount in Mounts.Below(folder))
             {
                 Mounts.Detach(mount);
             }
@@ -114,18 +114,6 @@ internal static class PodFolders
         }
 
         return text.ToString();
-    }
-
-    private static IEnumerable<string> MountsBelow(string folder)
-    {
-        string prefix = folder.TrimEnd('/') + "/";
-        // proc_pid_mountinfo(5): the fifth field, spaces and the like as \ooo. The last mounted is taken away first.
-        return File.ReadAllLines("/proc/self/mountinfo")
-            .Select(static line => line.Split(' '))
-            .Where(static fields => fields.Length > 4)
-            .Select(static fields => fields[4].Replace("\\040", " ").Replace("\\011", "\t").Replace("\\012", "\n").Replace("\\134", "\\"))
-            .Where(path => path.StartsWith(prefix, StringComparison.Ordinal))
-            .Reverse();
     }
 
     private static string ReadIfThere(string path)

@@ -3,13 +3,10 @@ using Hearth.Linux;
 namespace Hearth.Shim.Machine;
 
 /// <summary>
-/// Which of the host's cgroup versions has the controllers that pods' cgroups are made of: version 2, unless it has fewer of
-/// them than version 1, as on a host that mounts both. Thread: any.
+/// Which of the host's cgroup versions pods' cgroups are made in (<see cref="CgroupMounts.FindPodControllers"/>), and with which controllers. Thread: any.
 /// </summary>
 internal sealed record CgroupHierarchy
 {
-    private static readonly string[] s_controllers = ["memory", "pids", "cpu"];
-
     /// <summary>1 or 2.</summary>
     public required int Version { get; init; }
 
@@ -17,7 +14,7 @@ internal sealed record CgroupHierarchy
     public required IReadOnlyDictionary<string, string> Mounts { get; init; }
 
     /// <summary>Controllers that are nowhere.</summary>
-    public IReadOnlyList<string> Missing => [.. s_controllers.Except(Mounts.Keys)];
+    public IReadOnlyList<string> Missing => [.. CgroupMounts.PodControllers.Except(Mounts.Keys)];
 
     /// <summary>Why they are missing.</summary>
     public required string Problem { get; init; }
@@ -28,25 +25,13 @@ internal sealed record CgroupHierarchy
     /// <param name="mounts">The lines of <c>/proc/mounts</c>.</param>
     public static CgroupHierarchy Find(IReadOnlyList<string> mounts)
     {
-        Dictionary<string, string> unified = [];
-        if (CgroupMounts.FindUnified(mounts) is { } mount)
+        (int version, IReadOnlyDictionary<string, string> found) = CgroupMounts.FindPodControllers(mounts, JailCgroup.TryRead);
+        return new CgroupHierarchy
         {
-            string[] available = JailCgroup.TryRead($"{mount}/cgroup.controllers").Split(' ');
-            unified = s_controllers.Where(available.Contains).ToDictionary(static controller => controller, _ => mount);
-        }
-
-        Dictionary<string, string> split = [];
-        foreach (string controller in s_controllers)
-        {
-            if (CgroupMounts.FindController(mounts, controller) is { } own)
-            {
-                split[controller] = own;
-            }
-        }
-
-        return split.Count > unified.Count
-            ? new CgroupHierarchy { Version = 1, Mounts = split, Problem = "no cgroup v1 hierarchy with it is mounted" }
-            : new CgroupHierarchy { Version = 2, Mounts = unified, Problem = "the host's cgroup v2 does not have it (cgroup.controllers)" };
+            Version = version,
+            Mounts = found,
+            Problem = version == 1 ? "no cgroup v1 hierarchy with it is mounted" : "the host's cgroup v2 does not have it (cgroup.controllers)",
+        };
     }
 
     /// <summary>Makes a cgroup and those above it, and gives it the controllers for those below.</summary>

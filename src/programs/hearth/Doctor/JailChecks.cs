@@ -7,13 +7,10 @@ namespace Hearth.Programs.Hearth.Doctor;
 /// <summary>What jails of pods' monitors need of the host: cgroups, users that nobody else is, what an unprivileged process may use.</summary>
 internal sealed class JailChecks(HostView host, MicrovmConfig config)
 {
-    private static readonly string[] s_controllers = ["memory", "pids", "cpu"];
-
     private readonly string[] _mounts = host.TryRead("/proc/mounts")?.Split('\n') ?? [];
 
     public IEnumerable<Finding> Run() => [Cgroups(), Moves(), Users(), Filters(), Userfaultfd()];
 
-    // Where the shim looks, too: version 2, unless version 1 has more of them.
     private Finding Cgroups()
     {
         const string Name = "cgroups";
@@ -22,17 +19,13 @@ internal sealed class JailChecks(HostView host, MicrovmConfig config)
             return Finding.Warn(Name, "jail_cgroup of [microvm] is empty: machines have no limits of their own on this host", "Set jail_cgroup = \"hearth\".");
         }
 
-        string? unified = CgroupMounts.FindUnified(_mounts);
-        string[] available = unified is null ? [] : host.TryRead($"{unified}/cgroup.controllers")?.Split(' ') ?? [];
-        string[] second = [.. s_controllers.Where(available.Contains)];
-        string[] first = [.. s_controllers.Where(controller => CgroupMounts.FindController(_mounts, controller) is not null)];
-        (string version, string[] found) = first.Length > second.Length ? ("v1", first) : ("v2", second);
-        string[] missing = [.. s_controllers.Except(found)];
+        (int version, IReadOnlyDictionary<string, string> found) = CgroupMounts.FindPodControllers(_mounts, path => host.TryRead(path) ?? "");
+        string[] missing = [.. CgroupMounts.PodControllers.Except(found.Keys)];
         return missing.Length == 0
-            ? Finding.Ok(Name, $"{version} with {string.Join(", ", s_controllers)}")
+            ? Finding.Ok(Name, $"v{version} with {string.Join(", ", CgroupMounts.PodControllers)}")
             : Finding.Warn(
                 Name,
-                $"{(first.Length + second.Length == 0 ? "none" : $"{version} without {string.Join(", ", missing)}")}: a machine's own limits of {string.Join(", ", missing)} are not kept",
+                $"{(found.Count == 0 ? "none" : $"v{version} without {string.Join(", ", missing)}")}: a machine's own limits of {string.Join(", ", missing)} are not kept",
                 "Boot with systemd.unified_cgroup_hierarchy=1 and without cgroup_disable=; inside a container, give it a cgroup namespace of its own, writable.");
     }
 
