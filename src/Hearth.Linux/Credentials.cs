@@ -26,6 +26,18 @@ public static unsafe class Credentials
         Check(SysSyscall.syscall(SysSyscall.SYS_setresuid, (nint)user, (nint)user, (nint)user, 0, 0), $"setresuid({user})");
     }
 
+    /// <summary>Capabilities as a mask: bit n is capability n.</summary>
+    public static ulong Mask(params ReadOnlySpan<int> capabilities)
+    {
+        ulong mask = 0;
+        foreach (int capability in capabilities)
+        {
+            mask |= 1ul << capability;
+        }
+
+        return mask;
+    }
+
     /// <summary>Leaves in the bounding set only the capabilities of a mask (bit n is capability n).</summary>
     public static void LimitBounding(ulong capabilities)
     {

@@ -49,7 +49,8 @@ public sealed record ImageBuilderProgram(string Program, uint User)
                 return GiveUp(user);
             }
 
-            Narrow();
+            // For all threads, the runtime's too.
+            Credentials.InstallFilter(FilterCompiler.Refuse(s_refused), LinuxSeccomp.SECCOMP_FILTER_FLAG_TSYNC);
             using var channel = new ControlChannel(ChannelNumber);
             ProcessImage.KeepOpenOnlyHere(ChannelNumber);
             Serve(channel);
@@ -89,16 +90,6 @@ public sealed record ImageBuilderProgram(string Program, uint User)
         Credentials.SetNoNewPrivileges();
         Errno errno = ProcessImage.Execute("/proc/self/exe", [Confined, Confined, BuilderMessage.Text(user)], ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1"], [], 0);
         throw new LinuxException("execve(\"/proc/self/exe\")", errno);
-    }
-
-    // For all threads, the runtime's too.
-    private static void Narrow()
-    {
-        uint refusal = LinuxSeccomp.SECCOMP_RET_ERRNO | (uint)Errno.EPERM;
-        IEnumerable<FilterRule> rules = s_refused.Select(name => new FilterRule(
-            SyscallTable.NumberOf(name), [], name == "clone3" ? LinuxSeccomp.SECCOMP_RET_ERRNO | (uint)Errno.ENOSYS : refusal));
-        Credentials.InstallFilter(
-            FilterCompiler.Compile(rules, LinuxSeccomp.SECCOMP_RET_ALLOW, LinuxSeccomp.SECCOMP_RET_ALLOW, refusal), LinuxSeccomp.SECCOMP_FILTER_FLAG_TSYNC);
     }
 
     private static void Serve(ControlChannel channel)

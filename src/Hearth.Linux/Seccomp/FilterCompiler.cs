@@ -44,6 +44,19 @@ public static class FilterCompiler
         return program.Assemble();
     }
 
+    /// <summary>
+    /// A filter that lets everything through but the named calls, which fail as without the right to them. Calls by i386's or x32's
+    /// numbers would go round it, and fail too.
+    /// </summary>
+    /// <param name="calls">Names; clone3 fails as one that there is not, so that libc takes clone.</param>
+    public static sock_filter[]? Refuse(IEnumerable<string> calls)
+    {
+        const uint refusal = LinuxSeccomp.SECCOMP_RET_ERRNO | (uint)Errno.EPERM;
+        const uint missing = LinuxSeccomp.SECCOMP_RET_ERRNO | (uint)Errno.ENOSYS;
+        IEnumerable<FilterRule> rules = calls.Select(static name => new FilterRule(SyscallTable.NumberOf(name), [], name == "clone3" ? missing : refusal));
+        return Compile(rules, LinuxSeccomp.SECCOMP_RET_ALLOW, LinuxSeccomp.SECCOMP_RET_ALLOW, refusal);
+    }
+
     private static List<Segment> Divide(SortedDictionary<int, List<FilterRule>> rules, uint byDefault, uint newer)
     {
         List<Segment> segments = [];

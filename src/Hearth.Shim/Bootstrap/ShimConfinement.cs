@@ -31,15 +31,12 @@ internal static class ShimConfinement
     ];
 
     /// <summary>The capabilities that are kept, bit n for capability n.</summary>
-    internal static ulong Capabilities { get; } = s_capabilities.Aggregate(0ul, static (mask, capability) => mask | (1ul << capability));
+    internal static ulong Capabilities { get; } = Credentials.Mask(s_capabilities);
 
     /// <summary>Gives up the rest: what the calling thread starts from now on never has it.</summary>
     public static void Apply()
     {
         Credentials.LimitBounding(Capabilities);
-        uint refusal = LinuxSeccomp.SECCOMP_RET_ERRNO | (uint)Errno.EPERM;
-        IEnumerable<FilterRule> rules = s_refused.Select(name => new FilterRule(SyscallTable.NumberOf(name), [], refusal));
-        // Calls by i386's or x32's numbers would go round it.
-        Credentials.InstallFilter(FilterCompiler.Compile(rules, LinuxSeccomp.SECCOMP_RET_ALLOW, LinuxSeccomp.SECCOMP_RET_ALLOW, refusal), 0);
+        Credentials.InstallFilter(FilterCompiler.Refuse(s_refused), 0);
     }
 }

@@ -15,7 +15,7 @@ internal static class Virtiofsd
     internal static HostConfinement Confinement { get; } = new()
     {
         NewNamespaces = Sched.CLONE_NEWNET | Sched.CLONE_NEWIPC | Sched.CLONE_NEWPID | Sched.CLONE_NEWUTS,
-        Capabilities = Mask(
+        Capabilities = Credentials.Mask(
             LinuxCapability.CAP_CHOWN, LinuxCapability.CAP_DAC_OVERRIDE, LinuxCapability.CAP_FOWNER, LinuxCapability.CAP_FSETID,
             LinuxCapability.CAP_SETGID, LinuxCapability.CAP_SETUID, LinuxCapability.CAP_MKNOD, LinuxCapability.CAP_SETFCAP,
             LinuxCapability.CAP_SYS_CHROOT, LinuxCapability.CAP_SETPCAP),
@@ -41,8 +41,6 @@ internal static class Virtiofsd
         File.SetUnixFileMode(socketPath, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
         return HostProcess.Start(program, Arguments(program, folder), Confinement, listener);
     }
-
-    private static ulong Mask(params int[] capabilities) => capabilities.Aggregate(0ul, static (mask, capability) => mask | (1ul << capability));
 
     // The folder's mounts are made while it serves them: it must stay in this mount namespace, which the sandbox "chroot" does.
     // xattr: files' capabilities. cache=auto: what the host changes is seen within a second, and programs can map files.
