@@ -22,7 +22,7 @@ public static class VhostUserFuzzTarget
 
     // One mouth for all runs: who connects hears what is to be said now.
     private static readonly EventLoop s_loop = new();
-    private static readonly string s_path = Path.Combine(Directory.CreateTempSubdirectory("hearth-vhost-fuzz-").FullName, "socket");
+    private static readonly string s_path = Path.Combine(TemporaryFolder(), "socket");
     private static readonly UnixListener s_listener = UnixListener.Bind(s_path, 64);
     private static readonly List<UnixStream> s_heard = [];
     private static readonly Thread s_thread = Start();
@@ -100,6 +100,13 @@ public static class VhostUserFuzzTarget
         }
 
         return [.. said];
+    }
+
+    private static string TemporaryFolder()
+    {
+        string folder = Directory.CreateTempSubdirectory("hearth-vhost-fuzz-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        return folder;
     }
 
     private static Thread Start()
