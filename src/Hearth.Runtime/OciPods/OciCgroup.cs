@@ -69,52 +69,22 @@ internal sealed class OciCgroup
     }
 
     /// <summary>Sets what the pod may use; what is not said stays.</summary>
-    /// <exception cref="PodException">InvalidArgument: the kernel refuses a value.</exception>
+    /// <exception cref="PodException">InvalidArgument: the kernel refuses a value, or lacks the limit.</exception>
     public void Limit(ResourcesSpec resources)
     {
-        if (resources.Memory?.Limit is { } memory)
+        try
         {
-            Write("memory.max", Amount(memory));
-            // Memory and swap together, less the memory: v2 counts swap alone.
-            if (resources.Memory.Swap is { } both)
+            foreach ((string file, string value) in CgroupLimits.Of(resources))
             {
-                Write("memory.swap.max", both < 0 || memory < 0 ? "max" : Amount(Math.Max(0, both - memory)));
+                if (file != CgroupLimits.Swap || File.Exists($"{Folder}/{file}"))
+                {
+                    Write(file, value);
+                }
             }
         }
-
-        if (resources.Cpu is { } cpu)
+        catch (FormatException e)
         {
-            if (cpu.Quota is not null || cpu.Period is not null)
-            {
-                string quota = cpu.Quota is > 0 and var microseconds ? Text(microseconds) : "max";
-                Write("cpu.max", $"{quota} {Text((long)(cpu.Period ?? 100_000))}");
-            }
-
-            if (cpu.Shares is >= 2 and var shares)
-            {
-                // The mapping that all runtimes use: 2 to 262144 becomes 1 to 10000.
-                Write("cpu.weight", Text((long)(1 + (((Math.Min(shares, 262_144) - 2) * 9999) / 262_142))));
-            }
-
-            if (cpu.Cpus is { Length: > 0 } cpus)
-            {
-                Write("cpuset.cpus", cpus);
-            }
-
-            if (cpu.Mems is { Length: > 0 } nodes)
-            {
-                Write("cpuset.mems", nodes);
-            }
-        }
-
-        if (resources.Pids is { } pids)
-        {
-            Write("pids.max", pids.Limit <= 0 ? "max" : Text(pids.Limit));
-        }
-
-        foreach ((string file, string value) in resources.Unified ?? new Dictionary<string, string>())
-        {
-            Write(file, value);
+            throw new PodException(PodFault.InvalidArgument, e.Message, e);
         }
     }
 
@@ -123,7 +93,7 @@ internal sealed class OciCgroup
     {
         string servants = $"{Folder}/servants";
         Directory.CreateDirectory(servants);
-        File.WriteAllText($"{servants}/cgroup.procs", Text(pid));
+        File.WriteAllText($"{servants}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
     }
 
     /// <summary>Whether the kernel has killed a process of a container for want of memory.</summary>
@@ -291,10 +261,6 @@ internal sealed class OciCgroup
             return "";
         }
     }
-
-    private static string Amount(long bytes) => bytes < 0 ? "max" : Text(bytes);
-
-    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 
     private void Write(string file, string value)
     {

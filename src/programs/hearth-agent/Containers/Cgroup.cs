@@ -112,34 +112,19 @@ internal sealed class Cgroup
     /// <exception cref="TtrpcException">FailedPrecondition: the kernel lacks the controller. InvalidArgument: it refuses the value.</exception>
     public void Apply(ResourcesSpec resources)
     {
-        if (resources.Cpu is { } cpu)
+        try
         {
-            ApplyCpu(cpu);
-        }
-
-        if (resources.Memory is { } memory)
-        {
-            ApplyMemory(memory);
-        }
-
-        if (resources.Pids is { } pids)
-        {
-            Limit("pids.max", pids.Limit > 0 ? $"{pids.Limit}" : "max");
-        }
-
-        foreach (HugepageLimitSpec limit in resources.HugepageLimits)
-        {
-            Limit($"hugetlb.{limit.PageSize}.max", $"{limit.Limit}");
-        }
-
-        foreach ((string file, string value) in resources.Unified ?? new Dictionary<string, string>())
-        {
-            if (file.Contains('/') || file.StartsWith("cgroup.", StringComparison.Ordinal))
+            foreach ((string file, string value) in CgroupLimits.Of(resources))
             {
-                throw new TtrpcException(StatusCode.InvalidArgument, $"\"{file}\" is no limit.");
+                if (file != CgroupLimits.Swap || File.Exists(System.IO.Path.Combine(Path, file)))
+                {
+                    Limit(file, value);
+                }
             }
-
-            Limit(file, value);
+        }
+        catch (FormatException e)
+        {
+            throw new TtrpcException(StatusCode.InvalidArgument, e.Message, e);
         }
     }
 
@@ -161,58 +146,6 @@ internal sealed class Cgroup
 
     /// <summary>The number in a file; 0 where there is no such file, or it says "max".</summary>
     public ulong ReadNumber(string file) => ulong.TryParse(ReadText(file).AsSpan().Trim(), CultureInfo.InvariantCulture, out ulong value) ? value : 0;
-
-    private void ApplyCpu(CpuSpec cpu)
-    {
-        if (cpu.Shares is > 0 and var shares)
-        {
-            // Version 1 counts from 2 to 262144, version 2 from 1 to 10000.
-            ulong weight = 1 + ((Math.Clamp(shares, 2, 262_144) - 2) * 9999 / 262_142);
-            Limit("cpu.weight", $"{weight}");
-        }
-
-        if (cpu.Quota is not null || cpu.Period is not null)
-        {
-            string quota = cpu.Quota is > 0 and var limit ? $"{limit}" : "max";
-            Limit("cpu.max", $"{quota} {cpu.Period ?? 100_000}");
-        }
-
-        if (cpu.Idle is { } idle)
-        {
-            Limit("cpu.idle", $"{idle}");
-        }
-
-        if (!string.IsNullOrEmpty(cpu.Cpus))
-        {
-            Limit("cpuset.cpus", cpu.Cpus);
-        }
-
-        if (!string.IsNullOrEmpty(cpu.Mems))
-        {
-            Limit("cpuset.mems", cpu.Mems);
-        }
-    }
-
-    private void ApplyMemory(MemorySpec memory)
-    {
-        if (memory.Limit is { } limit && limit != 0)
-        {
-            Limit("memory.max", Bytes(limit));
-        }
-
-        if (memory.Reservation is { } reservation && reservation != 0)
-        {
-            Limit("memory.low", Bytes(reservation));
-        }
-
-        // Version 1 counts memory and swap together; a guest without swap has no such file.
-        if (memory.Swap is { } swap && swap != 0 && File.Exists(System.IO.Path.Combine(Path, "memory.swap.max")))
-        {
-            Limit("memory.swap.max", swap < 0 ? "max" : $"{Math.Max(0, swap - Math.Max(0, memory.Limit ?? 0))}");
-        }
-
-        static string Bytes(long bytes) => bytes < 0 ? "max" : $"{bytes}";
-    }
 
     private void Limit(string file, string value)
     {
