@@ -253,20 +253,22 @@ public sealed class SpecBuilderTests : IDisposable
     }
 
     [Fact]
-    public void Seccomp_is_on_unless_it_is_turned_off()
+    public void Seccomp_is_the_containers_or_the_pods_or_none()
     {
-        Assert.Equal("SCMP_ACT_ERRNO", Build(Config()).Spec.Linux!.Seccomp!.DefaultAction);
-        Assert.NotNull(Build(Secured(new() { Seccomp = new SecurityProfile() })).Spec.Linux!.Seccomp);
-        Assert.Null(Build(Secured(new() { Seccomp = new SecurityProfile { Kind = ProfileKind.Unconfined } })).Spec.Linux!.Seccomp);
-        Pod unconfined = Pod() with { Config = Pod().Config with { Security = new PodSecurity { Seccomp = new SecurityProfile { Kind = ProfileKind.Unconfined } } } };
-        Assert.Null(Build(Config(), pod: unconfined).Spec.Linux!.Seccomp);
+        Assert.Null(Build(Config()).Spec.Linux!.Seccomp);
+        Assert.Equal("SCMP_ACT_ERRNO", Build(Secured(new() { Seccomp = new SecurityProfile() })).Spec.Linux!.Seccomp!.DefaultAction);
+        ContainerConfig unconfined = Secured(new() { Seccomp = new SecurityProfile { Kind = ProfileKind.Unconfined } });
+        Assert.Null(Build(unconfined).Spec.Linux!.Seccomp);
+        Pod confined = Pod() with { Config = Pod().Config with { Security = new PodSecurity { Seccomp = new SecurityProfile() } } };
+        Assert.NotNull(Build(Config(), pod: confined).Spec.Linux!.Seccomp);
+        Assert.Null(Build(unconfined, pod: confined).Spec.Linux!.Seccomp);
     }
 
     [Fact]
     public void The_default_profile_gives_calls_with_their_capability()
     {
-        SeccompSpec plain = Build(Config()).Spec.Linux!.Seccomp!;
-        SeccompSpec admin = Build(Secured(new() { AddCapabilities = ["SYS_ADMIN"] })).Spec.Linux!.Seccomp!;
+        SeccompSpec plain = Build(Secured(new() { Seccomp = new SecurityProfile() })).Spec.Linux!.Seccomp!;
+        SeccompSpec admin = Build(Secured(new() { Seccomp = new SecurityProfile(), AddCapabilities = ["SYS_ADMIN"] })).Spec.Linux!.Seccomp!;
         Assert.True(Allows(plain, "read") && Allows(plain, "execve") && Allows(plain, "chroot"));
         Assert.False(Allows(plain, "mount") || Allows(plain, "bpf") || Allows(plain, "unshare") || Allows(plain, "init_module") || Allows(plain, "keyctl"));
         Assert.True(Allows(admin, "mount") && Allows(admin, "unshare"));

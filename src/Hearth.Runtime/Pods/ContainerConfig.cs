@@ -133,7 +133,7 @@ public sealed record ContainerSecurity
 
     public IReadOnlyList<string> ReadonlyPaths { get => field ?? []; init; }
 
-    /// <summary>Null for the runtime's default.</summary>
+    /// <summary>Null for the pod's, and for none if the pod has none.</summary>
     public SecurityProfile? Seccomp { get; init; }
 
     public SecurityProfile? Apparmor { get; init; }

@@ -17,9 +17,9 @@ internal static class SeccompProfiles
     /// <exception cref="PodException">InvalidArgument: the profile's file cannot be used.</exception>
     public static SeccompSpec? Of(ContainerSecurity security, PodSecurity pod, CapabilitiesSpec capabilities)
     {
-        // The privileged have none whatever is said, as with every runtime.
-        SecurityProfile profile = security.Seccomp ?? pod.Seccomp ?? new SecurityProfile();
-        return security.Privileged || profile.Kind == ProfileKind.Unconfined ? null
+        // The privileged have none whatever is said, and those that name none have none: as with containerd and CRI-O.
+        SecurityProfile? profile = security.Seccomp ?? pod.Seccomp;
+        return security.Privileged || profile is null or { Kind: ProfileKind.Unconfined } ? null
             : profile.Kind == ProfileKind.RuntimeDefault ? DefaultSeccomp.Of(capabilities.Bounding)
             : Read(profile.LocalhostRef, capabilities.Bounding);
     }
