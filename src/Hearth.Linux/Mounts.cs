@@ -95,6 +95,32 @@ public static class Mounts
         Mount(null, target, null, SysMount.MS_BIND | SysMount.MS_REMOUNT | SysMount.MS_RDONLY | ((uint)status.f_flags & kept));
     }
 
+    /// <summary>Makes the mount at a path read-only, with all that are mounted below it (Linux 5.12).</summary>
+    public static unsafe void SetAllReadOnly(string target)
+    {
+        var attributes = new mount_attr { attr_set = LinuxMount.MOUNT_ATTR_RDONLY };
+        fixed (byte* name = Encoding.UTF8.GetBytes(target + "\0"))
+        {
+            // SAFETY: the path is pinned and zero-terminated, the structure lives on this stack and is as long as its size says.
+            if (SysSyscall.syscall(SysSyscall.SYS_mount_setattr, Fcntl.AT_FDCWD, (nint)name, Fcntl.AT_RECURSIVE, (nint)(&attributes), sizeof(mount_attr)) < 0)
+            {
+                throw LinuxException.Last($"mount_setattr(\"{target}\", recursive, read-only)");
+            }
+        }
+    }
+
+    /// <summary>Whether a mount below a folder, in the calling thread's mount namespace, can be written to. Source: proc_pid_mountinfo(5).</summary>
+    public static bool HasWritableBelow(string folder)
+    {
+        const int mountPoint = 4, options = 5;
+        string prefix = folder.TrimEnd('/') + "/";
+        return File.ReadLines("/proc/thread-self/mountinfo")
+            .Select(static line => line.Split(' '))
+            .Any(fields => fields.Length > options
+                && Unescape(fields[mountPoint]).StartsWith(prefix, StringComparison.Ordinal)
+                && !fields[options].Split(',').Contains("ro"));
+    }
+
     /// <summary>Takes a mount, and all below it, out of sight at once; it ends with its last user.</summary>
     /// <returns>False where nothing is mounted there, or nothing is there.</returns>
     public static bool Detach(string target)

@@ -31,6 +31,7 @@ internal static class CNames
         ["SysReboot"] = ["sys/reboot.h"],
         ["SysStatfs"] = ["linux/magic.h"],
         ["LinuxMount"] = ["linux/mount.h"],
+        ["mount_attr"] = ["linux/mount.h"],
         ["LinuxOpenat2"] = ["linux/openat2.h"],
         ["open_how"] = ["linux/openat2.h"],
         ["LinuxCapability"] = ["linux/capability.h"],

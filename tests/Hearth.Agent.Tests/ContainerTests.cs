@@ -125,6 +125,36 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
     }
 
     [Fact]
+    public async Task A_part_of_a_volume_is_mounted_and_no_link_leads_out_of_it()
+    {
+        string volume = Directory.CreateTempSubdirectory("hearth-volume-").FullName;
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(volume, "etc"));
+            File.WriteAllText(Path.Combine(volume, "etc", "name"), "volume\n");
+            File.CreateSymbolicLink(Path.Combine(volume, "absolute"), "/etc");
+            File.CreateSymbolicLink(Path.Combine(volume, "up"), "../../../etc/name");
+            File.CreateSymbolicLink(Path.Combine(volume, "process"), "/proc/self/root");
+            RuntimeSpec spec = AgentUnderTest.Specification("cat /a/name /b/name /c /d/name; echo x > /a/x");
+            MountSpec Part(string destination, string path) =>
+                new() { Destination = destination, Type = "bind", Source = volume, Options = ["rbind", "ro", MountSpec.Subdirectory + path] };
+
+            // "/proc" of the volume is empty: its link to the root of processes leads nowhere.
+            TtrpcException nowhere = await Assert.ThrowsAsync<TtrpcException>(() => Agent.CreateAsync(spec with { Mounts = [.. spec.Mounts, Part("/a", "process/etc")] }));
+            Assert.Equal(StatusCode.InvalidArgument, nowhere.Code);
+            Assert.Contains("\"process/etc\"", nowhere.Message, StringComparison.Ordinal);
+            Ended ended = await Agent.RunAsync(spec with { Mounts = [.. spec.Mounts, Part("/a", "etc"), Part("/b", "absolute"), Part("/c", "up"), Part("/d", "../../etc")] });
+
+            Assert.Equal("volume\nvolume\nvolume\nvolume\n", ended.Output);
+            Assert.Contains("Read-only file system", ended.Errors, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(volume, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task A_written_file_can_be_mounted_and_its_changes_are_seen()
     {
         await Client.WriteFilesAsync(new WriteFilesRequest { Files = { new GuestFile { Name = "resolv.conf", Content = Google.Protobuf.ByteString.CopyFromUtf8("nameserver 1\n") } } });

@@ -14,6 +14,10 @@ public sealed class MountOptionsTests
     }
 
     [Fact]
+    public void A_part_of_the_source_is_no_file_systems_option() =>
+        Assert.Equal(("etc/x,y", ""), (MountOptions.Parse(["rbind", "X-mount.subdir=etc/x,y"]).Subdirectory, MountOptions.Parse(["X-mount.subdir=a"]).Data));
+
+    [Fact]
     public void The_last_word_counts() => Assert.Equal(0u, MountOptions.Parse(["ro", "rw"]).Flags);
 
     [Theory]

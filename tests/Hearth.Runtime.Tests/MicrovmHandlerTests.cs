@@ -254,12 +254,12 @@ public sealed class MicrovmHandlerTests : IAsyncLifetime
         ContainerConfig plain = new() { Name = "c", Image = "i" };
         _shim.Handler.Check(_shim.Launch().Pod, plain);
         ContainerMount mount = new() { ContainerPath = "/v", HostPath = "/v" };
+        _shim.Handler.Check(_shim.Launch().Pod, plain with { Mounts = [mount with { Image = "x", ImageSubPath = "y" }, mount with { Readonly = true, RecursiveReadonly = true }] });
         foreach ((ContainerConfig config, string because) in new[]
         {
             (plain with { Devices = [new ContainerDevice { ContainerPath = "/dev/x", HostPath = "/dev/x" }] }, "\"oci\""),
             (plain with { Mounts = [mount with { Propagation = MountPropagation.Bidirectional }] }, "\"oci\""),
             (plain with { Mounts = [mount with { UidMappings = [new IdRange()] }] }, "uidMappings"),
-            (plain with { Mounts = [mount with { Image = "x", ImageSubPath = "y" }] }, "image_sub_path"),
             (plain with { Security = new ContainerSecurity { Namespaces = new NamespaceOptions { Pid = NamespaceMode.Node } } }, "\"oci\""),
             (plain with { Security = new ContainerSecurity { Apparmor = new SecurityProfile { Kind = ProfileKind.Localhost, LocalhostRef = "x" } } }, "AppArmor"),
         })

@@ -62,6 +62,16 @@ public sealed class PodRuntimeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_image_that_is_mounted_is_told_by_its_id()
+    {
+        string pod = await Runtime.RunPodAsync(Pod("p"));
+        string id = await Runtime.CreateContainerAsync(pod, Container("c") with { Mounts = [new ContainerMount { ContainerPath = "/v", Image = "test", Readonly = true }] });
+        Container made = Runtime.GetContainer(id);
+        Assert.StartsWith("sha256:", made.ImageId, StringComparison.Ordinal);
+        Assert.Equal(made.ImageId, made.Config.Mounts.Single().ImageId);
+    }
+
+    [Fact]
     public async Task A_removed_pod_takes_its_running_containers_along()
     {
         string pod = await Runtime.RunPodAsync(Pod("p"));

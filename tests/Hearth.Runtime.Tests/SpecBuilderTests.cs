@@ -198,6 +198,24 @@ public sealed class SpecBuilderTests : IDisposable
     }
 
     [Fact]
+    public void A_part_of_an_image_is_named_and_lies_in_it()
+    {
+        Image volume = _images.Make();
+        Assert.Equal(["ro", "nosuid", "nodev", "X-mount.subdir=etc/a..b"], Options("etc/a..b"));
+        Assert.Equal(["ro", "nosuid", "nodev"], Options(""));
+        foreach (string wrong in new[] { "..", "a/../../etc", "/etc", "a\0b" })
+        {
+            Assert.Contains("image_sub_path", Assert.Throws<PodException>(() => Options(wrong)).Message, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("readonly", Assert.Throws<PodException>(() => Options("", readOnly: false)).Message, StringComparison.Ordinal);
+
+        IReadOnlyList<string> Options(string path, bool readOnly = true) => SpecBuilder.Build(
+            Pod(), s_files, "/pod/shm", Config() with { Mounts = [new ContainerMount { ContainerPath = "/v", Image = "x", ImageSubPath = path, Readonly = readOnly }] }, volume,
+            new Dictionary<int, Image> { [0] = volume }).Spec.Mounts[^1].Options;
+    }
+
+    [Fact]
     public void Limits_are_what_was_asked_and_nothing_else()
     {
         ResourcesSpec none = Build(Config()).Spec.Linux!.Resources!;

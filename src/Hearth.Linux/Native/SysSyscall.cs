@@ -18,6 +18,7 @@ public static unsafe partial class SysSyscall
     public const int SYS_pidfd_open = 434;
     public const int SYS_close_range = 436;
     public const int SYS_openat2 = 437;
+    public const int SYS_mount_setattr = 442;
 
     // Variadic in C; on x86-64 integer arguments travel as in any other call.
     [LibraryImport(Libc.Name, SetLastError = true)]

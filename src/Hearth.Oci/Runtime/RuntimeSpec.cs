@@ -46,6 +46,9 @@ public sealed record RootSpec
 /// <summary>A mount. Source: config.md, Mounts.</summary>
 public sealed record MountSpec
 {
+    /// <summary>An option, before a path: only what is there in the source is mounted, and no link leads out of it. Source: mount(8), X-mount.subdir.</summary>
+    public const string Subdirectory = "X-mount.subdir=";
+
     /// <summary>An absolute path in the container.</summary>
     public required string Destination { get; init; }
 

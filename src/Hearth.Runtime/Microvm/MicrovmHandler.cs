@@ -32,7 +32,7 @@ internal sealed class MicrovmHandler : IPodHandler
 
     public string Name => "microvm";
 
-    public bool RecursiveReadonlyMounts => false;
+    public bool RecursiveReadonlyMounts => true;
 
     public bool UserNamespaces => false;
 
@@ -106,9 +106,7 @@ internal sealed class MicrovmHandler : IPodHandler
             string? wrong = mount switch
             {
                 { Propagation: MountPropagation.Bidirectional } => "spreads mounts to the host (Bidirectional), which a microVM cannot. Run its pod by the handler \"oci\"",
-                { RecursiveReadonly: true } => "asks for recursive_read_only, which the handler \"microvm\" does not have. Run its pod by the handler \"oci\"",
                 { UidMappings.Count: > 0 } or { GidMappings.Count: > 0 } => "maps users (uidMappings), which the handler \"microvm\" does not do",
-                { ImageSubPath.Length: > 0 } => "asks for a part of an image (image_sub_path): mount the whole image, or run its pod by the handler \"oci\"",
                 _ => null,
             };
             if (wrong is not null)

@@ -87,6 +87,9 @@ public sealed record ContainerMount
     public string? Image { get; init; }
 
     public string ImageSubPath { get => field ?? ""; init; }
+
+    /// <summary>The ID of the image that is mounted; empty until its container is made.</summary>
+    public string ImageId { get => field ?? ""; init; }
 }
 
 /// <summary>A device of the host.</summary>

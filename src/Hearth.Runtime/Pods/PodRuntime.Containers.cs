@@ -45,6 +45,8 @@ public sealed partial class PodRuntime
                 }
             }
 
+            config = config with { Mounts = [.. config.Mounts.Select((mount, i) => volumes.TryGetValue(i, out Image? mounted) ? mount with { ImageId = mounted.Id.ToString() } : mount)] };
+
             PodLaunch launch = Launch(pod);
             BuiltSpec built = SpecBuilder.Build(pod.Record, launch.Files, PodFolders.ShmOf(launch.Folder), config, image, volumes);
             string log = PodFolders.LogPath(pod.Record.Config, config);

@@ -45,8 +45,14 @@ internal static class ContainerMounts
         string destination = Destination(mount.ContainerPath);
         if (image is not null)
         {
-            // Read-only by its nature; the handler finds the file.
-            return Mount(destination, "erofs", image.RootFilesystem, "ro", "nosuid", "nodev");
+            if (!mount.Readonly)
+            {
+                throw new PodException(PodFault.InvalidArgument, $"The mount at {destination} is of an image, which is read-only, and does not say so (readonly).");
+            }
+
+            // The handler finds the file.
+            string[] part = mount.ImageSubPath.Length > 0 ? [MountSpec.Subdirectory + SubPath(mount.ImageSubPath, destination)] : [];
+            return Mount(destination, "erofs", image.RootFilesystem, ["ro", "nosuid", "nodev", .. part]);
         }
 
         if (mount.RecursiveReadonly && (!mount.Readonly || mount.Propagation != MountPropagation.Private))
@@ -63,6 +69,12 @@ internal static class ContainerMounts
         string access = mount.RecursiveReadonly ? "rro" : mount.Readonly ? "ro" : "rw";
         return Mount(destination, "bind", HostPaths.Source(mount.HostPath, destination), "rbind", propagation, access);
     }
+
+    /// <summary>A path inside an image. Links on the way are the handler's to follow, and to keep inside.</summary>
+    private static string SubPath(string path, string destination) =>
+        path.StartsWith('/') || path.Contains('\0') || path.Split('/').Contains("..")
+            ? throw new PodException(PodFault.InvalidArgument, $"The mount at {destination} is of \"{path.Replace('\0', '?')}\" in an image (image_sub_path): that is a relative path without \"..\".")
+            : path;
 
     /// <summary>An absolute path without "." and "..".</summary>
     private static string Destination(string path)

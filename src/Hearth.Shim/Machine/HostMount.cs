@@ -5,6 +5,18 @@ using Hearth.Shim.Protocol.Tasks;
 
 namespace Hearth.Shim.Machine;
 
+/// <summary>What of a mount cannot be written to.</summary>
+internal enum ReadOnlyPart
+{
+    Nothing,
+
+    /// <summary>What is mounted below it stays as it is.</summary>
+    Itself,
+
+    /// <summary>With all that is mounted below it.</summary>
+    All,
+}
+
 /// <summary>Mounts that a manager describes, as fstab and containerd write them. Thread: any of the mount namespace that is meant.</summary>
 internal static class HostMount
 {
@@ -50,7 +62,7 @@ internal static class HostMount
 
         if ((flags & SysMount.MS_BIND) != 0)
         {
-            Bind(mount.Source, target, recursive: (flags & SysMount.MS_REC) != 0, readOnly: (flags & SysMount.MS_RDONLY) != 0, keepsUp: false);
+            Bind(mount.Source, target, recursive: (flags & SysMount.MS_REC) != 0, (flags & SysMount.MS_RDONLY) != 0 ? ReadOnlyPart.Itself : ReadOnlyPart.Nothing, keepsUp: false);
             return;
         }
 
@@ -69,16 +81,20 @@ internal static class HostMount
     /// <param name="source">Any path.</param>
     /// <param name="target">One of the same kind.</param>
     /// <param name="recursive">With what is mounted below.</param>
-    /// <param name="readOnly">Itself; mounts below it stay as they are.</param>
+    /// <param name="readOnly">What of it.</param>
     /// <param name="keepsUp">What the host mounts below it later appears here.</param>
-    public static void Bind(string source, string target, bool recursive, bool readOnly, bool keepsUp)
+    public static void Bind(string source, string target, bool recursive, ReadOnlyPart readOnly, bool keepsUp)
     {
         ManagerMounts.Bind(source, target, recursive);
         // Never shared: nothing that happens here is to reach the host.
         Mounts.Mount(null, target, null, (keepsUp ? SysMount.MS_SLAVE : SysMount.MS_PRIVATE) | SysMount.MS_REC);
-        if (readOnly)
+        if (readOnly == ReadOnlyPart.Itself)
         {
             Mounts.SetReadOnly(target);
+        }
+        else if (readOnly == ReadOnlyPart.All)
+        {
+            Mounts.SetAllReadOnly(target);
         }
     }
 

@@ -64,7 +64,7 @@ internal sealed class RunningMachine : IPodMachine
             "The container's root is not a file system image, and this monitor has no virtio-fs to show the guest anything else: use hearth-vmm as monitor, or a manager that gives images.");
         string name = rootfs.Count > 0
             ? shared.AddMounts(rootfs)
-            : shared.AddBind(Path.GetFullPath(spec.Root?.Path is { Length: > 0 } root ? root : "rootfs", bundle), recursive: true, readOnly: false, keepsUp: false);
+            : shared.AddBind(Path.GetFullPath(spec.Root?.Path is { Length: > 0 } root ? root : "rootfs", bundle), recursive: true, ReadOnlyPart.Nothing, keepsUp: false).Name;
         Remember(containerId, name);
         return new RootFilesystem
         {
@@ -175,12 +175,15 @@ internal sealed class RunningMachine : IPodMachine
     /// <summary>The content of an image as a volume: mounted outside of the container, where its drive is waited for, and bound into it.</summary>
     private async Task<MountSpec> AttachImageVolumeAsync(string containerId, MountSpec mount, CancellationToken cancellation)
     {
-        Filesystem image = await AttachDriveAsync(containerId, mount.Type!, mount.Source!, mount.Options, cancellation).ConfigureAwait(false);
+        Filesystem image = await AttachDriveAsync(containerId, mount.Type!, mount.Source!, mount.Options.Where(static option => !IsOfTheBind(option)), cancellation).ConfigureAwait(false);
         string target = $"{GuestImages}/{containerId}-{Interlocked.Increment(ref _imageVolumeNumber)}";
         await Agent.MountAsync(new MountRequest { Filesystem = image, Target = target }, cancellation).ConfigureAwait(false);
         _imageVolumes.GetOrAdd(containerId, static _ => []).Add(target);
-        return mount with { Type = "bind", Source = target, Options = ["rbind", .. mount.Options.Where(static option => option is "ro" or "nosuid" or "nodev" or "noexec")] };
+        return mount with { Type = "bind", Source = target, Options = ["rbind", .. mount.Options.Where(static option => IsOfTheBind(option) || option is "ro" or "nosuid" or "nodev" or "noexec")] };
     }
+
+    // Which part of the image is bound into the container: the agent's to find, inside of the image.
+    private static bool IsOfTheBind(string option) => option.StartsWith(MountSpec.Subdirectory, StringComparison.Ordinal);
 
     private async Task<MountSpec> AttachVolumeAsync(string containerId, MountSpec mount, CancellationToken cancellation)
     {
@@ -206,14 +209,15 @@ internal sealed class RunningMachine : IPodMachine
             throw new HearthException($"The mount at {mount.Destination} has no absolute source.");
         }
 
-        bool isReadOnly = mount.Options.Contains("ro");
+        ReadOnlyPart readOnly = mount.Options.Contains("rro") ? ReadOnlyPart.All : mount.Options.Contains("ro") ? ReadOnlyPart.Itself : ReadOnlyPart.Nothing;
+        bool isReadOnly = readOnly != ReadOnlyPart.Nothing;
         string source;
         if (_parts.Shared is { } shared)
         {
-            string name = shared.AddBind(
+            (string name, isReadOnly) = shared.AddBind(
                 mount.Source,
                 recursive: mount.Type == "rbind" || mount.Options.Contains("rbind"),
-                isReadOnly,
+                readOnly,
                 keepsUp: mount.Options.Any(static option => option is "slave" or "rslave"));
             Remember(containerId, name);
             source = $"{SharedFolder.GuestPath}/{name}";
@@ -232,7 +236,7 @@ internal sealed class RunningMachine : IPodMachine
             Options =
             [
                 "rbind", isReadOnly ? "ro" : "rw",
-                .. mount.Options.Where(static option => option is not ("bind" or "rbind" or "ro" or "rw") && !HostMount.IsPropagation(option)),
+                .. mount.Options.Where(static option => option is not ("bind" or "rbind" or "ro" or "rro" or "rw") && !HostMount.IsPropagation(option)),
             ],
         };
     }

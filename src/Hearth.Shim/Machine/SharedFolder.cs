@@ -30,16 +30,24 @@ internal sealed class SharedFolder
     }
 
     /// <summary>Shows a file or directory of the host.</summary>
-    /// <returns>Its name here.</returns>
+    /// <returns>Its name here, and whether nothing in it can be written to, now or later.</returns>
     /// <exception cref="HearthException">It is not there, or cannot be mounted.</exception>
-    public string AddBind(string source, bool recursive, bool readOnly, bool keepsUp)
+    public (string Name, bool IsSealed) AddBind(string source, bool recursive, ReadOnlyPart readOnly, bool keepsUp)
     {
         if (!Path.Exists(source))
         {
             throw new HearthException($"The mount's source {source} is not there: make it first.");
         }
 
-        return Add(Directory.Exists(source), target => HostMount.Bind(source, target, recursive, readOnly, keepsUp));
+        string name = Add(Directory.Exists(source), target => HostMount.Bind(source, target, recursive, readOnly, keepsUp));
+        // The guest sees one file system: it can only be told of all of it that it is read-only.
+        bool isSealed = readOnly switch
+        {
+            ReadOnlyPart.All => true,
+            ReadOnlyPart.Itself => !keepsUp && !Mounts.HasWritableBelow($"{_path}/{name}"),
+            _ => false,
+        };
+        return (name, isSealed);
     }
 
     /// <summary>Shows a root file system that a manager describes as mounts, each over the last.</summary>

@@ -74,6 +74,44 @@ public sealed class PodVolumeTests(PodLab lab) : PodTestBase(lab)
     }
 
     [Fact]
+    public async Task Read_only_volumes_and_parts_of_images_are_as_asked()
+    {
+        string volume = Directory.CreateDirectory(Path.Combine(Lab.Folder, "read-only")).FullName;
+        string below = Directory.CreateDirectory(Path.Combine(volume, "below")).FullName;
+        Assert.Equal(0, PodLab.Run("mount", "-t", "tmpfs", "below", below));
+        PodSandboxConfig config = Lab.Pod("read-only");
+        string pod = await RunPodAsync(config);
+        try
+        {
+            ContainerConfig container = Lab.Idle("main");
+            container.Mounts.Add(new Mount { ContainerPath = "/itself", HostPath = volume, Readonly = true });
+            container.Mounts.Add(new Mount { ContainerPath = "/all", HostPath = volume, Readonly = true, RecursiveReadOnly = true });
+            container.Mounts.Add(new Mount { ContainerPath = "/part", Image = new ImageSpec { Image = Lab.Web }, ImageSubPath = "www", Readonly = true });
+            string web = await Client.PullAsync(Lab.Web);
+            string main = await Client.RunContainerAsync(pod, config, container);
+            await Client.OutputAsync(main, "touch /itself/below/written");
+            Assert.True(File.Exists(Path.Combine(below, "written")));
+            foreach (string refused in new[] { "/itself/new", "/all/new", "/all/below/new", "/part/new" })
+            {
+                Assert.Contains("Read-only file system", (await Client.ExecAsync(main, $"touch {refused}")).Stderr, StringComparison.Ordinal);
+            }
+
+            Assert.Equal("hearth\n", await Client.OutputAsync(main, "cat /part/index.html"));
+            Assert.Equal(web, (await Client.StatusAsync(main)).Mounts.Single(static mount => mount.ContainerPath == "/part").Image.ImageRef);
+            container = Lab.Idle("absent");
+            container.Mounts.Add(new Mount { ContainerPath = "/part", Image = new ImageSpec { Image = Lab.Web }, ImageSubPath = "not/there", Readonly = true });
+            RpcException error = await CriClient.FailsAsync(() => Client.RunContainerAsync(pod, config, container));
+            Assert.Equal((StatusCode.InvalidArgument, true), (error.StatusCode, error.Status.Detail.Contains("not/there", StringComparison.Ordinal)));
+            await Client.StopAsync(main, 5);
+            await Client.RemoveAsync(main);
+        }
+        finally
+        {
+            PodLab.Run("umount", "-l", below);
+        }
+    }
+
+    [Fact]
     public async Task A_mount_that_cannot_be_is_refused_by_name()
     {
         PodSandboxConfig config = Lab.Pod("mounts");

@@ -30,10 +30,12 @@ public sealed class SharedFolderTests : IDisposable
         string file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "one");
         var shared = new SharedFolder(Shared);
-        string name = shared.AddBind(file, recursive: false, readOnly: true, keepsUp: false);
+        (string name, bool isSealed) = shared.AddBind(file, recursive: false, ReadOnlyPart.Itself, keepsUp: false);
+        Assert.True(isSealed);
         Assert.Equal("one", File.ReadAllText($"{Shared}/{name}"));
         Assert.ThrowsAny<IOException>(() => File.WriteAllText($"{Shared}/{name}", "two"));
-        string folder = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: false);
+        (string folder, isSealed) = shared.AddBind(Source, recursive: true, ReadOnlyPart.Nothing, keepsUp: false);
+        Assert.False(isSealed);
         Assert.NotEqual(name, folder);
         File.WriteAllText($"{Shared}/{folder}/new", "three");
         Assert.Equal("three", File.ReadAllText($"{Source}/new"));
@@ -51,8 +53,8 @@ public sealed class SharedFolderTests : IDisposable
         Mounts.Mount(Source, Source, null, SysMount.MS_BIND);
         Mounts.Mount(null, Source, null, SysMount.MS_SHARED);
         var shared = new SharedFolder(Shared);
-        string follows = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: true);
-        string stays = shared.AddBind(Source, recursive: true, readOnly: false, keepsUp: false);
+        string follows = shared.AddBind(Source, recursive: true, ReadOnlyPart.Nothing, keepsUp: true).Name;
+        string stays = shared.AddBind(Source, recursive: true, ReadOnlyPart.Nothing, keepsUp: false).Name;
         Mounts.Mount("tmpfs", below, "tmpfs", 0);
         File.WriteAllText($"{below}/late", "");
         Assert.True(File.Exists($"{Shared}/{follows}/below/late"));
@@ -60,6 +62,32 @@ public sealed class SharedFolderTests : IDisposable
         // Nothing that happens in the share comes back.
         Mounts.Mount("tmpfs", $"{Shared}/{follows}/below", "tmpfs", 0);
         Assert.True(File.Exists($"{below}/late"));
+    });
+
+    [Fact]
+    public void Read_only_is_a_mount_itself_or_all_that_is_below_it() => InNamespace(() =>
+    {
+        string below = Directory.CreateDirectory(Path.Combine(Source, "below")).FullName;
+        Mounts.Mount("tmpfs", below, "tmpfs", 0);
+        var shared = new SharedFolder(Shared);
+
+        (string itself, bool isSealed) = shared.AddBind(Source, recursive: true, ReadOnlyPart.Itself, keepsUp: false);
+        Assert.False(isSealed);
+        Assert.ThrowsAny<IOException>(() => File.WriteAllText($"{Shared}/{itself}/new", ""));
+        File.WriteAllText($"{Shared}/{itself}/below/new", "");
+        Assert.True(File.Exists($"{below}/new"));
+
+        (string all, isSealed) = shared.AddBind(Source, recursive: true, ReadOnlyPart.All, keepsUp: false);
+        Assert.True(isSealed);
+        Assert.ThrowsAny<IOException>(() => File.WriteAllText($"{Shared}/{all}/new", ""));
+        Assert.ThrowsAny<IOException>(() => File.WriteAllText($"{Shared}/{all}/below/newer", ""));
+
+        // Without what is mounted below, or where that is read-only too, nothing can be written; what comes later might.
+        Assert.True(shared.AddBind(Source, recursive: false, ReadOnlyPart.Itself, keepsUp: false).IsSealed);
+        Assert.False(shared.AddBind(Source, recursive: false, ReadOnlyPart.Itself, keepsUp: true).IsSealed);
+        Mounts.SetReadOnly(below);
+        Assert.True(shared.AddBind(Source, recursive: true, ReadOnlyPart.Itself, keepsUp: false).IsSealed);
+        Mounts.Detach(below);
     });
 
     [Fact]
@@ -109,7 +137,7 @@ public sealed class SharedFolderTests : IDisposable
     public void What_cannot_be_mounted_leaves_nothing() => InNamespace(() =>
     {
         var shared = new SharedFolder(Shared);
-        Assert.Throws<HearthException>(() => shared.AddBind("/no/such/file", recursive: true, readOnly: true, keepsUp: false));
+        Assert.Throws<HearthException>(() => shared.AddBind("/no/such/file", recursive: true, ReadOnlyPart.Itself, keepsUp: false));
         Assert.ThrowsAny<HearthException>(() => shared.AddMounts([new Mount { Type = "bind", Source = Source }, new Mount { Type = "nosuchfs", Source = "x" }]));
         Assert.Empty(Directory.GetFileSystemEntries(Shared));
         Assert.True(Directory.Exists(Source));

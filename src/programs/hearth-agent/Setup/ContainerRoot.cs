@@ -123,7 +123,7 @@ internal sealed class ContainerRoot
 
     private static void Bind(RootDirectory root, string source, string destination, MountOptions options)
     {
-        using (FileDescriptor from = FileDescriptor.Open(source, Fcntl.O_PATH))
+        using (FileDescriptor from = options.Subdirectory.Length > 0 ? Part(source, options.Subdirectory, destination) : FileDescriptor.Open(source, Fcntl.O_PATH))
         using (FileDescriptor target = FileStatus.Of(from).IsDirectory ? root.MakeDirectories(destination) : root.MakeFile(destination))
         {
             Mounts.Mount(Mounts.PathOf(from), Mounts.PathOf(target), null, options.Flags & (SysMount.MS_BIND | SysMount.MS_REC));
@@ -134,6 +134,14 @@ internal sealed class ContainerRoot
             using FileDescriptor mounted = root.Open(destination, Fcntl.O_PATH);
             Mounts.Mount(null, Mounts.PathOf(mounted), null, SysMount.MS_BIND | SysMount.MS_REMOUNT | options.BindFlags);
         }
+    }
+
+    // A volume's content is as hostile as an image's: links in it stay in it.
+    private static FileDescriptor Part(string source, string path, string destination)
+    {
+        using var volume = new RootDirectory(source);
+        return volume.TryOpen(path, Fcntl.O_PATH)
+            ?? throw new TtrpcException(StatusCode.InvalidArgument, $"The volume at {destination} has no \"{path}\" in it ({LinuxException.LastErrno}).");
     }
 
     private void MakeDevices(RootDirectory root)

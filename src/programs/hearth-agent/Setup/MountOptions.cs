@@ -1,4 +1,5 @@
 using Hearth.Linux.Native;
+using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Agent.Setup;
 
@@ -6,7 +7,8 @@ namespace Hearth.Programs.Agent.Setup;
 /// <param name="Flags"><c>MS_*</c> of the mount itself.</param>
 /// <param name="Propagation"><c>MS_*</c> of a call after it; 0 for none.</param>
 /// <param name="Data">The file system's own.</param>
-internal sealed record MountOptions(uint Flags, uint Propagation, string Data)
+/// <param name="Subdirectory">What of the source is bound; empty for all of it. <see cref="MountSpec.Subdirectory"/>.</param>
+internal sealed record MountOptions(uint Flags, uint Propagation, string Data, string Subdirectory = "")
 {
     private static readonly Dictionary<string, (bool Clear, uint Flag)> s_flags = new()
     {
@@ -62,6 +64,7 @@ internal sealed record MountOptions(uint Flags, uint Propagation, string Data)
     {
         uint flags = type == "bind" ? SysMount.MS_BIND : 0;
         uint propagation = 0;
+        string subdirectory = "";
         List<string> data = [];
         foreach (string option in options)
         {
@@ -73,13 +76,17 @@ internal sealed record MountOptions(uint Flags, uint Propagation, string Data)
             {
                 propagation |= kind;
             }
+            else if (option.StartsWith(MountSpec.Subdirectory, StringComparison.Ordinal))
+            {
+                subdirectory = option[MountSpec.Subdirectory.Length..];
+            }
             else
             {
                 data.Add(option);
             }
         }
 
-        return new MountOptions(flags, propagation, string.Join(',', data));
+        return new MountOptions(flags, propagation, string.Join(',', data), subdirectory);
     }
 
     /// <summary>What OCI calls a mount's propagation, or rootfsPropagation; 0 for none.</summary>

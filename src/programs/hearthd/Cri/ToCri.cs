@@ -182,7 +182,7 @@ internal static class ToCri
                 MountPropagation.Bidirectional => Hearth.Cri.Protocol.MountPropagation.PropagationBidirectional,
                 _ => Hearth.Cri.Protocol.MountPropagation.PropagationPrivate,
             },
-            Image = mount.Image is { } image ? new ImageSpec { Image = image } : null,
+            Image = mount.Image is { } image ? new ImageSpec { Image = image, ImageRef = mount.ImageId } : null,
             ImageSubPath = mount.ImageSubPath,
         };
         result.UidMappings.Add(mount.UidMappings.Select(Mapping));
