@@ -9,7 +9,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 
 suite=bookworm
 packages=(
-  iproute2 containerd runc crun conmon podman containernetworking-plugins iptables nftables
+  iproute2 containerd runc crun conmon podman docker.io containernetworking-plugins iptables nftables
   qemu-system-x86 fio iperf3 iputils-ping strace curl docker-registry skopeo umoci
   kmod procps e2fsprogs socat jq util-linux ca-certificates bsdextrautils busybox-static
   # What NativeAOT programs and .NET tests load.

@@ -66,6 +66,30 @@ public sealed class BootstrapTests : IDisposable
     }
 
     [Fact]
+    public async Task A_shim_has_the_network_namespace_of_a_process_that_it_may_not_look_into()
+    {
+        using Process other = Process.Start("unshare", ["--net", "sleep", "1000"])!;
+        try
+        {
+            await ShimUnderTest.EventuallyAsync(() => Link($"{other.Id}", "net") != Link("self", "net"), "it stays in this namespace");
+            RuntimeSpec spec = ShimUnderTest.Specification("true");
+            string bundle = Bundle("n", spec with { Linux = spec.Linux! with { Namespaces = [new() { Type = "network", Path = $"/proc/{other.Id}/ns/net" }] } });
+
+            await using ShimClient shim = await ShimClient.ConnectAsync(Text(Run(bundle, ["-namespace", "ns", "-id", "n", "start"])));
+
+            int pid = (int)(await shim.ConnectTaskAsync("n")).ShimPid;
+            string[] open = [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Select(static file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name ?? "")];
+            Assert.Contains(Link($"{other.Id}", "net"), open);
+            await shim.ShutdownAsync("n");
+            await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+        }
+        finally
+        {
+            other.Kill();
+        }
+    }
+
+    [Fact]
     public async Task What_a_killed_shim_left_is_taken_away_and_a_new_one_can_start()
     {
         string bundle = Bundle("c", ShimUnderTest.Specification("true"));

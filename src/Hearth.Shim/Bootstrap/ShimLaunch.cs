@@ -2,6 +2,7 @@ using System.Collections;
 using System.Text;
 using Hearth.Linux;
 using Hearth.Linux.Native;
+using Hearth.Shim.Machine;
 
 namespace Hearth.Shim.Bootstrap;
 
@@ -29,6 +30,9 @@ internal sealed record ShimLaunch
 
     public required string ConfigPath { get; init; }
 
+    /// <summary>The pod's network namespace as the bundle has it; null without one.</summary>
+    public required string? Network { get; init; }
+
     /// <summary>Whether somebody listens on a socket.</summary>
     public static bool IsServed(string socket)
     {
@@ -51,13 +55,14 @@ internal sealed record ShimLaunch
                 using (FileDescriptor nothing = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR))
                 using (FileDescriptor log = OpenLog(launch.Bundle))
                 using (FileDescriptor mounts = FileDescriptor.Open("/proc/self/ns/mnt", Fcntl.O_RDONLY))
+                using (FileDescriptor? network = ManagerNetwork.Open(launch.Network))
                 {
                     Namespaces.OnOwnThread(() =>
                     {
                         Namespaces.Unshare(Sched.CLONE_NEWNS);
                         Mounts.Mount(null, "/", null, SysMount.MS_REC | SysMount.MS_SLAVE);
                         ShimConfinement.Apply();
-                        return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts]);
+                        return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts, network ?? nothing]);
                     });
                 }
 

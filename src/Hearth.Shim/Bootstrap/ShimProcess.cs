@@ -18,6 +18,7 @@ public static class ShimProcess
     private const int StreamsNumber = 4;
     private const int ReadyNumber = 5;
     private const int MountsNumber = 6;
+    private const int NetworkNumber = 7;
     private const int Backlog = 128;
 
     /// <param name="arguments">Namespace, pod, socket.</param>
@@ -33,6 +34,7 @@ public static class ShimProcess
         Socket tasks = Adopt(TasksNumber);
         Socket streams = Adopt(StreamsNumber);
         ManagerMounts.Use(ProcessImage.Adopt(MountsNumber));
+        ManagerNetwork.Use(ProcessImage.Adopt(NetworkNumber));
         ProcessImage.StartSession();
         ProcessImage.ChangeDirectory("/");
         PreferOverGuests();

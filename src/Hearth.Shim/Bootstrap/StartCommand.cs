@@ -29,7 +29,8 @@ public static class StartCommand
         }
 
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
-        PodIdentity identity = PodIdentity.Of(ReadSpec(bundle), arguments.Id);
+        RuntimeSpec spec = ReadSpec(bundle);
+        PodIdentity identity = PodIdentity.Of(spec, arguments.Id);
         HearthConfig config = ShimConfig.Read(input.ConfigPath);
         ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId);
         // Two starts for one pod at a time would each take the other's socket for one that was left.
@@ -52,6 +53,7 @@ public static class StartCommand
                     Debug = arguments.Debug,
                     EventsAddress = EventsAddress(input.Parameters),
                     ConfigPath = input.ConfigPath,
+                    Network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path,
                 });
             }
         }

@@ -51,7 +51,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         });
         IMonitorFiles files = Parts.Prepare(_options);
         Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
-        Task<IReadOnlyList<PodInterface>> network = _options.NetworkNamespace is { } space ? PodNetwork.AttachAsync(space, files.Owner) : Task.FromResult<IReadOnlyList<PodInterface>>([]);
+        Task<IReadOnlyList<PodInterface>> network = _options.NetworkNamespace is { } space ? PodNetwork.AttachAsync(ManagerNetwork.Enter(space), files.Owner) : Task.FromResult<IReadOnlyList<PodInterface>>([]);
         try
         {
             Parts.Take(PodMonitor.Start(_options, files));

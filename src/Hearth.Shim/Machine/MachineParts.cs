@@ -143,7 +143,7 @@ internal static class MachineRemains
 
         if (record.NetworkNamespace is { } space)
         {
-            await PodNetwork.DetachAsync(space).ConfigureAwait(false);
+            await PodNetwork.DetachAsync(ManagerNetwork.Enter(space)).ConfigureAwait(false);
         }
 
         foreach (string cgroup in record.Cgroups)

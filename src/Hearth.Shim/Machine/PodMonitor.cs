@@ -48,16 +48,17 @@ internal sealed class PodMonitor : IAsyncDisposable
     {
         MicrovmConfig config = options.Config.Microvm;
         string[] arguments = ["--api-sock", files.ApiSocket.There, "--level", "Warning"];
+        string? network = options.NetworkNamespace is { } space ? ManagerNetwork.Enter(space) : null;
         // The shim makes the PID namespace, not the jailer (--new-pid-ns): so the monitor stays a child, whose end is seen.
         HostProcess process = files is MonitorJail jail
             ? HostProcess.Start(
                 ProgramFinder.Find(config.Jailer, "jailer"),
-                jail.Arguments(options.NetworkNamespace, arguments),
+                jail.Arguments(network, arguments),
                 Confinement)
             : HostProcess.Start(
                 ProgramFinder.Find(config.Monitor, "monitor"),
                 ["--id", IdOf(options.PodId), .. arguments],
-                new HostConfinement { NetworkNamespace = options.NetworkNamespace });
+                new HostConfinement { NetworkNamespace = network });
         return new PodMonitor(process, files);
     }
 

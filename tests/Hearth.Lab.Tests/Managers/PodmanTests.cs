@@ -57,7 +57,7 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         lab.Ok("healthcheck", "run", "c");
 
         lab.Ok("pause", "c");
-        Assert.Contains("Paused", lab.Ok("ps", "--format", "{{.Status}}"));
+        Assert.Contains("Paused", lab.Ok("ps", "-a", "--format", "{{.Status}}"));
         lab.Ok("unpause", "c");
         lab.Ok("stop", "-t", "60", "c");
         Assert.Equal("exited 5", lab.Ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"));

@@ -1,0 +1,57 @@
+using System.Globalization;
+using Hearth.Linux;
+using Hearth.Linux.Native;
+using Hearth.Network;
+
+namespace Hearth.Shim.Machine;
+
+/// <summary>
+/// The pod's network namespace where its manager names it by a process (<c>/proc/PID/ns/net</c>: Docker, ctr, hearth-oci for a
+/// container without a network). Looking into other processes is what a shim has given up, so whoever starts it opens
+/// that file for it. Thread: any; set once, at the start.
+/// </summary>
+internal static class ManagerNetwork
+{
+    private const string Processes = "/proc/";
+
+    // Kept open: s_door has its number.
+    private static FileDescriptor? s_space;
+    private static string? s_door;
+
+    /// <summary>Opens what a shim could not.</summary>
+    /// <param name="path">As the bundle has it.</param>
+    /// <returns>Null where there is nothing to open: what is wrong with a path is said when the pod is made.</returns>
+    public static FileDescriptor? Open(string? path)
+    {
+        if (path is null || !path.StartsWith(Processes, StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        try
+        {
+            return FileDescriptor.Open(path, Fcntl.O_RDONLY);
+        }
+        catch (LinuxException)
+        {
+            return null;
+        }
+    }
+
+    /// <param name="space">The namespace, or anything else where there was nothing to open. Owned, to the process's end.</param>
+    public static void Use(FileDescriptor space)
+    {
+        string door = string.Create(CultureInfo.InvariantCulture, $"{Processes}{Environment.ProcessId}/fd/{space.Number}");
+        if (NetworkNamespace.IsAt(door))
+        {
+            (s_space, s_door) = (space, door);
+        }
+        else
+        {
+            space.Dispose();
+        }
+    }
+
+    /// <summary>The path by which this process, and those that it starts, get into the namespace that the manager has at a path.</summary>
+    public static string Enter(string path) => s_space is not null && s_door is { } door && path.StartsWith(Processes, StringComparison.Ordinal) ? door : path;
+}

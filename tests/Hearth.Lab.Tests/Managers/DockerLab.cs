@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using Hearth.Lab.Tests.Pods;
+
+namespace Hearth.Lab.Tests.Managers;
+
+/// <summary>Debian's dockerd with folders of its own, which starts a containerd of its own, and hearth-oci as one of its runtimes.</summary>
+public sealed class DockerLab : ManagerLab
+{
+    private Process? _dockerd;
+
+    private string Socket => Path.Combine(Folder, "docker.sock");
+
+    // Where dockerd has its runtimes keep their containers.
+    private string Containers => Path.Combine(Folder, "exec", "runtime-hearth", "moby");
+
+    private protected override string[] Counted => [Containers];
+
+    /// <summary>Runs docker to its end.</summary>
+    internal (int Status, string Output, string Errors) Docker(params string[] arguments) => Run("", "docker", arguments);
+
+    /// <summary>Runs docker, which must succeed.</summary>
+    /// <returns>What it printed, without the last line's end.</returns>
+    internal string Ok(params string[] arguments)
+    {
+        (int status, string output, string errors) = Docker(arguments);
+        Assert.True(status == 0, $"docker {string.Join(' ', arguments)}: {status}: {output}{errors}\n{Tail()}");
+        return output.TrimEnd('\n');
+    }
+
+    private protected override void StartManager()
+    {
+        string runtime = Path.Combine(Folder, "hearth-oci");
+        File.WriteAllText(runtime, $"#!/bin/sh\nHEARTH_CONFIG={Config} exec {Lab.Program("hearth-oci")} \"$@\"\n");
+        PodLab.Run("chmod", "755", runtime);
+        _dockerd = Start(
+            "dockerd", "--host", $"unix://{Socket}", "--data-root", Path.Combine(Folder, "data"), "--exec-root", Path.Combine(Folder, "exec"), "--pidfile", Path.Combine(Folder, "docker.pid"),
+            "--config-file", Path.Combine(Folder, "none.json"), "--bip", "10.80.0.1/24", "--add-runtime", $"hearth={runtime}");
+        Eventually(() => Docker("version").Status == 0, () => "dockerd does not answer");
+        Eventually(() => Docker("pull", "-q", Busybox).Status == 0, () => "the image does not come");
+    }
+
+    private protected override void StopManager()
+    {
+        PodLab.Run("kill", $"{_dockerd!.Id}");
+        _dockerd.WaitForExit();
+    }
+
+    private protected override void Prepare(ProcessStartInfo start)
+    {
+        base.Prepare(start);
+        start.Environment["DOCKER_HOST"] = $"unix://{Socket}";
+        start.Environment["DOCKER_CONFIG"] = Path.Combine(Folder, "docker");
+    }
+}
