@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Hearth.Ttrpc;
@@ -104,12 +105,12 @@ public sealed class AgentClient : IAsyncDisposable
     }
 
     /// <summary>Opens a standard stream of a process: one to write for stdin, one to read for the others.</summary>
-    /// <exception cref="TtrpcException">NotFound: no such process or stream. FailedPrecondition: someone else has it.</exception>
+    /// <exception cref="TtrpcException">NotFound: no such process or stream. FailedPrecondition: someone else has it. Unavailable: the machine is gone.</exception>
     public Task<Stream> OpenStdioAsync(StdioHandshake handshake, CancellationToken cancellation = default) =>
         OpenAsync(AgentPorts.Stdio, handshake.ToBytes(), $"{handshake.Stream} of \"{handshake.ContainerId}\" \"{handshake.ExecId}\"", cancellation);
 
     /// <summary>Opens a TCP connection to a port of the guest's loopback interface.</summary>
-    /// <exception cref="TtrpcException">NotFound: nobody listens there. FailedPrecondition: too many are open.</exception>
+    /// <exception cref="TtrpcException">NotFound: nobody listens there. FailedPrecondition: too many are open. Unavailable: the machine is gone.</exception>
     public Task<Stream> OpenPortAsync(ushort port, CancellationToken cancellation = default) =>
         OpenAsync(AgentPorts.Tcp, new PortHandshake(port).ToBytes(), $"listener on port {port}", cancellation);
 
@@ -117,7 +118,16 @@ public sealed class AgentClient : IAsyncDisposable
 
     private async Task<Stream> OpenAsync(uint agentPort, byte[] header, string what, CancellationToken cancellation)
     {
-        Stream stream = await _connect(agentPort, cancellation).ConfigureAwait(false);
+        Stream stream;
+        try
+        {
+            stream = await _connect(agentPort, cancellation).ConfigureAwait(false);
+        }
+        catch (SocketException e)
+        {
+            throw new TtrpcException(StatusCode.Unavailable, $"The agent cannot be reached for the {what}: its machine has ended.", e);
+        }
+
         try
         {
             await stream.WriteAsync(header, cancellation).ConfigureAwait(false);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using Hearth.Agent.Protocol;
+using Hearth.Linux;
+using Hearth.Shim.Streams;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Tests;
@@ -53,6 +55,32 @@ public sealed class StreamTests
 
         Assert.Equal(137u, (await shim.Client.WaitAsync("c").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
         await shim.Client.DeleteAsync("c").WaitAsync(ShimUnderTest.Deadline);
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_descriptor_that_goes_is_told_so()
+    {
+        using var loop = new EventLoop();
+        (FileDescriptor read, FileDescriptor write) = Pipe.Create();
+        using (write)
+        {
+            var waiting = new LoopDescriptor(loop, read);
+            Task readable = waiting.WaitReadableAsync().AsTask();
+
+            waiting.Dispose();
+
+            await Assert.ThrowsAsync<IOException>(() => readable.WaitAsync(ShimUnderTest.Deadline));
+        }
+    }
+
+    [Fact]
+    public async Task An_input_that_nobody_wrote_to_keeps_no_removal()
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
+        await shim.StartAsync("c", ShimUnderTest.Specification("exit 5"), request => request.Stdin = MakeFifo(shim, "in"));
+
+        Assert.Equal(5u, (await shim.Client.WaitAsync("c").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
+        Assert.Equal(5u, (await shim.Client.DeleteAsync("c").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
     }
 
     [Fact]

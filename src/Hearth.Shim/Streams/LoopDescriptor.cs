@@ -54,7 +54,15 @@ internal sealed class LoopDescriptor : IEventHandler, IDisposable
     }
 
     /// <summary>Waits until there is something to read, or nobody writes any more.</summary>
-    public ValueTask WaitReadableAsync() => WaitAsync(EpollEvents.In, looked: false);
+    /// <exception cref="IOException">It was disposed, perhaps meanwhile.</exception>
+    public async ValueTask WaitReadableAsync()
+    {
+        await WaitAsync(EpollEvents.In, looked: false).ConfigureAwait(false);
+        lock (_lock)
+        {
+            ThrowIfDisposed();
+        }
+    }
 
     /// <summary>Writes everything.</summary>
     /// <exception cref="IOException">It cannot be written, or was disposed.</exception>

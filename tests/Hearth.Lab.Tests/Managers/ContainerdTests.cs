@@ -98,6 +98,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
     public async Task A_pod_of_its_CRI_is_one_machine()
     {
         lab.Ready();
+        HostState before = lab.Count();
         using var cri = new CriClient(lab.Socket);
         await cri.PullAsync(lab.Busybox);
         await cri.PullAsync(lab.Pause);
@@ -116,7 +117,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
             string server = await cri.RunContainerAsync(pod, config, Shell("server", "mkdir -p /www; echo page >/www/index.html; httpd -p 80 -h /www; echo up; sleep 100000 & wait"));
             string client = await cri.RunContainerAsync(pod, config, Shell("client", "sleep 100000 & wait"));
 
-            Assert.Single(ManagerLab.ProcessesWith("--id"));
+            Assert.Single(ManagerLab.ProcessesWith("--id", pod));
             Assert.Equal("page\npodhost\n", await cri.OutputAsync(client, "wget -qO- http://127.0.0.1/ && hostname"));
             string address = (await cri.PodStatusAsync(pod)).Network.Ip;
             (int status, string page, string errors) = lab.Run("", "curl", "-s", "-m", "60", $"http://{address}/");
@@ -132,7 +133,8 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
             await cri.RemovePodAsync(pod);
         }
 
-        lab.Eventually(() => ManagerLab.ProcessesWith("--id").Length + ManagerLab.ProcessesWith("-id").Length == 0 && !Directory.Exists(Path.Combine(lab.State, "pods")), () => "the machine goes on");
+        // What containerd's CRI keeps for all pods: the bridge, and its own cgroup.
+        lab.NothingLeft(before, static line => line is "interface hearthctd0" or "mount /run/netns" or "cgroup /sys/fs/cgroup/k8s.io");
 
         ContainerConfig Shell(string name, string command) => new()
         {

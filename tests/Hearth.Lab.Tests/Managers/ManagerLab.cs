@@ -138,7 +138,7 @@ public abstract class ManagerLab : IDisposable
 
     /// <summary>Hearth's processes with an option: <c>--id</c> is a monitor's, <c>-id</c> a shim's.</summary>
     /// <param name="option">Its name.</param>
-    /// <param name="value">Its value; null for any.</param>
+    /// <param name="value">Its value, a pod's id; null for any.</param>
     internal static int[] ProcessesWith(string option, string? value = null)
     {
         List<int> found = [];
@@ -160,13 +160,21 @@ public abstract class ManagerLab : IDisposable
             }
 
             int at = Array.IndexOf(words, option);
-            if (at > 0 && Path.GetFileName(words[0]) is "hearth-shim" or "containerd-shim-hearth-v2" or "hearth-vmm" && at + 1 < words.Length && (value is null || words[at + 1] == value))
+            if (at > 0 && Path.GetFileName(words[0]) is "hearth-shim" or "containerd-shim-hearth-v2" or "hearth-vmm" && at + 1 < words.Length && (value is null || IsOf(words[at + 1], value)))
             {
                 found.Add(pid);
             }
         }
 
         return [.. found];
+    }
+
+    // A jailed monitor's has its user's number behind the pod's, of which that leaves 64 characters.
+    private static bool IsOf(string id, string pod)
+    {
+        const int most = 64;
+        string stem = id.LastIndexOf('-') is > 0 and int end ? id[..end] : id;
+        return id == pod || stem == pod || (id.Length == most && pod.StartsWith(stem, StringComparison.Ordinal));
     }
 
     /// <summary>Starts a program that goes on, whose output becomes part of <see cref="Log"/>.</summary>

@@ -21,9 +21,9 @@ public sealed class PodmanLab : ManagerLab
         return output.TrimEnd('\n');
     }
 
-    /// <summary>What Podman makes once, for all containers: its bridge, rules, control group, and mounts of its storage.</summary>
+    /// <summary>What Podman makes once, for all containers: its bridge, rules, control groups, and mounts of its storage.</summary>
     internal bool IsPodmans(string line) =>
-        line.StartsWith("rule ", StringComparison.Ordinal) || line.Contains("cni-podman") || line is "mount /run/netns" or "cgroup /sys/fs/cgroup/libpod_parent" || line == $"mount {Folder}/storage/overlay";
+        line.StartsWith("rule ", StringComparison.Ordinal) || line.Contains("cni-podman") || line is "mount /run/netns" or "cgroup /sys/fs/cgroup/libpod_parent" or "cgroup /sys/fs/cgroup/libpod_parent/conmon" || line == $"mount {Folder}/storage/overlay";
 
     private protected override void StartManager()
     {
