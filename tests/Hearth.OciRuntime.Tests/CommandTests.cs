@@ -94,13 +94,13 @@ public sealed class CommandTests : IDisposable
             Hooks = new HooksSpec
             {
                 Prestart = [new HookSpec { Path = "/bin/sh", Args = ["sh", "-c", $"cat >{seen}; echo $X >>{seen}"], Env = ["X=y"] }],
-                CreateRuntime = [new HookSpec { Path = "/bin/sh", Args = ["sh", "-c", "echo bad >&2; exit 3"] }],
+                CreateRuntime = [new HookSpec { Path = "/bin/sh", Args = ["another-name", "-c", "echo bad $0 >&2; exit 3"] }],
             },
         };
 
         OciException e = await Assert.ThrowsAsync<OciException>(() => new ContainerHooks(spec, "c1", "/bundle").RunBeforeAsync(42));
 
-        Assert.Contains("ended with 3: bad", e.Message);
+        Assert.Contains("ended with 3: bad another-name", e.Message);
         string[] lines = await File.ReadAllLinesAsync(seen);
         using var state = JsonDocument.Parse(string.Concat(lines[..^1].Append(lines[^1].EndsWith('y') ? lines[^1][..^1] : "")));
         Assert.Equal((42, "creating"), (state.RootElement.GetProperty("pid").GetInt32(), state.RootElement.GetProperty("status").GetString()));

@@ -1,8 +1,6 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Json;
 using Hearth.Linux;
-using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
 using Hearth.Ttrpc;
 
@@ -18,8 +16,6 @@ namespace Hearth.Shim.Specs;
 /// <param name="tell">Takes what should be known and fails nothing.</param>
 internal sealed class HostHooks(HooksSpec? hooks, HookState state, Action<string> tell)
 {
-    private const int MostOutput = 4096;
-
     private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(10);
 
     /// <exception cref="TtrpcException">InvalidArgument: there are hooks that cannot run.</exception>
@@ -67,35 +63,17 @@ internal sealed class HostHooks(HooksSpec? hooks, HookState state, Action<string
         TimeSpan limit = hook.Timeout is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : s_longest;
         try
         {
-            using FileDescriptor input = Pipe.CreateMemoryFile("state", state.ToJson(status, pid));
-            using FileDescriptor output = Pipe.CreateMemoryFile("output", []);
-            int child = ChildProcess.Spawn(hook.Path, hook.Args.Count == 0 ? [hook.Path] : hook.Args, hook.Env, [input, output, output]);
-            using FileDescriptor pidfd = ChildProcess.OpenPidfd(child);
-            bool ended = Polling.WaitReadable(pidfd, (int)limit.TotalMilliseconds);
-            if (!ended)
+            return ChildRun.Run(hook.Path, hook.Args.Count == 0 ? [hook.Path] : hook.Args, hook.Env, state.ToJson(status, pid), limit) switch
             {
-                ChildProcess.Signal(pidfd, Signals.SIGKILL);
-            }
-
-            int exit = ChildProcess.Reap(child);
-            return (ended, exit) switch
-            {
-                (false, _) => $"The hook {hook.Path} did not end in {limit.TotalSeconds} s.",
-                (true, 0) => null,
-                _ => $"The hook {hook.Path} ended with {exit}: {OutputOf(output)}",
+                { InTime: false } => $"The hook {hook.Path} did not end in {limit.TotalSeconds} s.",
+                { Status: 0 } => null,
+                var end => $"The hook {hook.Path} ended with {end.Status}: {end.Output}",
             };
         }
         catch (LinuxException e)
         {
             return $"The hook {hook.Path} cannot be run: {e.Message}";
         }
-    }
-
-    private static string OutputOf(FileDescriptor output)
-    {
-        _ = Unistd.lseek(output.Number, 0, 0);
-        byte[] text = Pipe.ReadAll(output);
-        return Encoding.UTF8.GetString(text.AsSpan(0, Math.Min(text.Length, MostOutput))).Trim();
     }
 }
 

@@ -1,7 +1,5 @@
-using System.ComponentModel;
-using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
+using Hearth.Linux;
 using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
@@ -47,54 +45,26 @@ internal sealed class ContainerHooks(RuntimeSpec spec, string id, string bundle)
         }
     }
 
-    private async Task<string?> RunAsync(HookSpec hook, string status, int pid)
+    // The first argument need not be the program: Docker's hook is dockerd under another name.
+    private Task<string?> RunAsync(HookSpec hook, string status, int pid) => Task.Run(() =>
     {
-        using var patience = new CancellationTokenSource(hook.Timeout is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : s_longest);
-        var start = new ProcessStartInfo(hook.Path, hook.Args.Skip(1)) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment.Clear();
-        foreach (string variable in hook.Env)
-        {
-            int equals = variable.IndexOf('=');
-            start.Environment[equals < 0 ? variable : variable[..equals]] = equals < 0 ? "" : variable[(equals + 1)..];
-        }
-
+        TimeSpan limit = hook.Timeout is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : s_longest;
         try
         {
-            using Process process = Process.Start(start)!;
-            try
+            return ChildRun.Run(hook.Path, hook.Args.Count == 0 ? [hook.Path] : hook.Args, hook.Env, State(status, pid), limit) switch
             {
-                Task<string> said = process.StandardError.ReadToEndAsync(patience.Token);
-                Task<string> output = process.StandardOutput.ReadToEndAsync(patience.Token);
-                await TellAsync(process, State(status, pid), patience.Token);
-                await process.WaitForExitAsync(patience.Token);
-                return process.ExitCode == 0 ? null : $"The hook {hook.Path} ended with {process.ExitCode}: {(await said).Trim()} {(await output).Trim()}".Trim();
-            }
-            catch (OperationCanceledException)
-            {
-                process.Kill();
-                return $"The hook {hook.Path} did not end in its time.";
-            }
+                { InTime: false } => $"The hook {hook.Path} did not end in its time.",
+                { Status: 0 } => null,
+                var end => $"The hook {hook.Path} ended with {end.Status}: {end.Output}".TrimEnd(' ', ':'),
+            };
         }
-        catch (Exception e) when (e is Win32Exception or IOException)
+        catch (LinuxException e)
         {
             return $"The hook {hook.Path} cannot be run: {e.Message}";
         }
-    }
+    });
 
-    // One that does not care may have ended without having read it.
-    private static async Task TellAsync(Process process, string state, CancellationToken cancellation)
-    {
-        try
-        {
-            await process.StandardInput.WriteAsync(state.AsMemory(), cancellation);
-            process.StandardInput.Close();
-        }
-        catch (IOException)
-        {
-        }
-    }
-
-    private string State(string status, int pid)
+    private byte[] State(string status, int pid)
     {
         using var text = new MemoryStream();
         using (var json = new Utf8JsonWriter(text))
@@ -102,6 +72,6 @@ internal sealed class ContainerHooks(RuntimeSpec spec, string id, string bundle)
             StateDocument.Write(json, spec.OciVersion, id, status, pid, bundle, spec.Annotations);
         }
 
-        return Encoding.UTF8.GetString(text.ToArray());
+        return text.ToArray();
     }
 }
