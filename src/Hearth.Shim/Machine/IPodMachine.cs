@@ -27,6 +27,9 @@ public sealed record PodMachineOptions
     /// <summary>Told what the host does not have for the pod, which runs without it. Thread: any.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
 
+    /// <summary>Told how the start went, for who looks into it. Thread: any.</summary>
+    public Action<string> Detail { get; init; } = static _ => { };
+
     public IReadOnlyDictionary<string, string> Sysctls { get; init; } = new Dictionary<string, string>();
 }
 

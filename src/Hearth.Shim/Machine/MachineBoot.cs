@@ -26,6 +26,7 @@ internal sealed class MachineBoot : IAsyncDisposable
 
     private readonly PodMachineOptions _options;
     private readonly MicrovmConfig _config;
+    private readonly BootTimes _times = new();
     private MachineParts? _parts;
 
     public MachineBoot(PodMachineOptions options)
@@ -52,6 +53,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         IMonitorFiles files = Parts.Prepare(_options);
         Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
         Task<IReadOnlyList<PodInterface>> network = _options.NetworkNamespace is { } space ? PodNetwork.AttachAsync(ManagerNetwork.Enter(space), files.Owner) : Task.FromResult<IReadOnlyList<PodInterface>>([]);
+        _times.Ended("files");
         try
         {
             Parts.Take(PodMonitor.Start(_options, files));
@@ -106,12 +108,17 @@ internal sealed class MachineBoot : IAsyncDisposable
     {
         PodMonitor monitor = Parts.Monitor!;
         await monitor.WaitForApiAsync(cancellation).ConfigureAwait(false);
+        _times.Ended("api");
         await ConfigureAsync(monitor, scratch, network, cancellation).ConfigureAwait(false);
+        _times.Ended("configured");
         await monitor.Client.StartInstanceAsync(cancellation).ConfigureAwait(false);
         TakeBackWhatIsOpen(scratch is null ? null : await scratch.ConfigureAwait(false));
         Parts.Agent = await AgentClient.ConnectAsync(
             async (port, c) => await VsockDialer.DialUntilAsync(Parts.Files!.VsockSocket.Here, port, s_dialPause, c).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        _times.Ended("guest");
         await SetUpGuestAsync(Parts.Agent, await network.ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        _times.Ended("set up");
+        _options.Detail($"The machine came up in {_times}.");
         var drives = new ImageDrives(_config.ImageDrives, HasScratch ? 1 : 0, GiveDriveAsync);
         return new RunningMachine(_options, Parts, drives);
     }

@@ -129,6 +129,7 @@ internal sealed class Pod : IAsyncDisposable
                 NetworkNamespace = string.IsNullOrEmpty(network.Path) ? null : network.Path,
                 Hostname = spec.Hostname ?? "",
                 Warn = Log.Info,
+                Detail = Log.Debug,
                 Sysctls = spec.Linux?.Sysctl ?? new Dictionary<string, string>(),
             },
             cancellation).ConfigureAwait(false);
