@@ -28,6 +28,13 @@ public sealed class ContainerdLab : ManagerLab
         return output;
     }
 
+    /// <summary>Removes a task that has ended with a status, of which ctr warns.</summary>
+    internal void Forgets(string task, int exit)
+    {
+        (int status, string output, string errors) = Ctr("task", "rm", task);
+        Assert.True(status == 0 && errors.Contains($"exit code {exit}\""), $"ctr task rm {task}: {status}: {output}{errors}\n{Tail()}");
+    }
+
     /// <summary>containerd ends and comes back; containers go on.</summary>
     internal void Restart()
     {

@@ -53,8 +53,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
         Assert.Contains("/no/such", errors);
         lab.Ok("task", "kill", "-s", "SIGTERM", "c2");
         lab.Eventually(() => lab.Ok("task", "ls").Contains("STOPPED"), () => "the task does not stop");
-        (status, output, errors) = lab.Ctr("task", "rm", "c2");
-        Assert.True(status == 5, $"{status}: {output}{errors}\n{lab.Tail()}");
+        lab.Forgets("c2", 5);
         lab.Ok("container", "rm", "c2");
         lab.NothingLeft(before);
     }
@@ -73,8 +72,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
 
         lab.Eventually(() => !lab.Ok("task", "ls").Contains("RUNNING"), () => "a task goes on");
         _ = lab.Ctr("task", "rm", "-f", "k1");
-        (int status, string output, string errors) = lab.Ctr("task", "rm", "k2");
-        Assert.True(status == 137, $"{status}: {output}{errors}\n{lab.Tail()}");
+        lab.Forgets("k2", 137);
         lab.Ok("container", "rm", "k1", "k2");
         lab.NothingLeft(before);
     }
