@@ -1,6 +1,6 @@
 namespace Hearth.Agent.Protocol;
 
-/// <summary>The vsock ports that the agent listens on; any CID may connect, and only the host can.</summary>
+/// <summary>The vsock ports that the agent listens on (any CID may connect, and only the host can), and the host's that it connects to.</summary>
 public static class AgentPorts
 {
     /// <summary>ttrpc, <c>hearth.agent.v1.Agent</c>.</summary>
@@ -11,4 +11,7 @@ public static class AgentPorts
 
     /// <summary>TCP connections to the guest's loopback interface, each begun by a <see cref="PortHandshake"/>.</summary>
     public const uint Tcp = 1026;
+
+    /// <summary>The host's: the agent connects to it once when it listens, and ends the connection. Nobody need be there.</summary>
+    public const uint Ready = 1024;
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -14,6 +15,9 @@ namespace Hearth.Firecracker;
 /// </summary>
 public sealed class FirecrackerClient : IDisposable
 {
+    private static readonly TimeSpan s_shortPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan s_longPause = TimeSpan.FromMilliseconds(50);
+
     private readonly ApiConnection _connection;
 
     // Guards _connection: the API answers in order.
@@ -32,6 +36,35 @@ public sealed class FirecrackerClient : IDisposable
 
     public async Task<string> GetVersionAsync(CancellationToken cancellation = default) =>
         (await GetAsync("/version", FirecrackerJson.Default.FirecrackerVersion, cancellation).ConfigureAwait(false)).Version;
+
+    /// <summary>Waits for the API of a monitor that has just been started, and asks its version.</summary>
+    /// <param name="hasEnded">Whether the monitor's process is over: then nothing is waited for any more.</param>
+    /// <param name="cancellation">Gives it up.</param>
+    /// <exception cref="FirecrackerException">The monitor has ended, or its API refuses.</exception>
+    public async Task<string> WaitForVersionAsync(Func<bool> hasEnded, CancellationToken cancellation = default)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            // Asked first: what it has done before its end is then seen below.
+            bool ended = hasEnded();
+            try
+            {
+                if (ended || File.Exists(SocketPath))
+                {
+                    return await GetVersionAsync(cancellation).ConfigureAwait(false);
+                }
+            }
+            catch (FirecrackerException e) when (e.Status is null && !ended)
+            {
+                // Between bind and listen.
+            }
+
+            // In proportion: short pauses would take from a slow host the time in which the monitor starts.
+            TimeSpan pause = Stopwatch.GetElapsedTime(start) / 8;
+            await Task.Delay(pause < s_shortPause ? s_shortPause : pause > s_longPause ? s_longPause : pause, cancellation).ConfigureAwait(false);
+        }
+    }
 
     public Task<FullVmConfiguration> GetVmConfigAsync(CancellationToken cancellation = default) =>
         GetAsync("/vm/config", FirecrackerJson.Default.FullVmConfiguration, cancellation);

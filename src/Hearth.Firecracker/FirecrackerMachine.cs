@@ -9,7 +9,6 @@ namespace Hearth.Firecracker;
 /// </summary>
 public sealed class FirecrackerMachine : IAsyncDisposable
 {
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
 
     private readonly Process _process;
 
@@ -131,28 +130,19 @@ public sealed class FirecrackerMachine : IAsyncDisposable
 
     private async Task WaitForApiAsync(CancellationToken cancellation)
     {
-        long start = Stopwatch.GetTimestamp();
-        while (true)
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(Options.StartTimeout);
+        try
         {
-            try
-            {
-                await Client.GetVersionAsync(cancellation).ConfigureAwait(false);
-                return;
-            }
-            catch (FirecrackerException e) when (e.Status is null)
-            {
-                if (HasExited)
-                {
-                    throw new FirecrackerException($"{Options.Monitor} ended with status {_process.ExitCode} before its API was there; it says why on its standard error.", null, null, e);
-                }
-
-                if (Stopwatch.GetElapsedTime(start) > Options.StartTimeout)
-                {
-                    throw new FirecrackerException($"{Options.Monitor} has no API at {Client.SocketPath} after {Options.StartTimeout.TotalSeconds} s.", null, null, e);
-                }
-            }
-
-            await Task.Delay(s_pause, cancellation).ConfigureAwait(false);
+            await Client.WaitForVersionAsync(() => HasExited, limit.Token).ConfigureAwait(false);
+        }
+        catch (FirecrackerException e) when (e.Status is null && HasExited)
+        {
+            throw new FirecrackerException($"{Options.Monitor} ended with status {_process.ExitCode} before its API was there; it says why on its standard error.", null, null, e);
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            throw new FirecrackerException($"{Options.Monitor} has no API at {Client.SocketPath} after {Options.StartTimeout.TotalSeconds} s.", null, null, e);
         }
     }
 

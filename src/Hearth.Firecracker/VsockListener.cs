@@ -11,16 +11,18 @@ public sealed class VsockListener : IDisposable
     private const int Backlog = 128;
 
     private readonly Socket _socket;
-    private readonly string _path;
 
     private VsockListener(Socket socket, string path, uint port)
     {
         _socket = socket;
-        _path = path;
+        Path = path;
         Port = port;
     }
 
     public uint Port { get; }
+
+    /// <summary>The Unix socket: a monitor that is another user has to be allowed to write to it.</summary>
+    public string Path { get; }
 
     /// <summary>Listens, before or after the guest starts.</summary>
     /// <param name="udsPath">The vsock device's <c>uds_path</c>, as this process sees it.</param>
@@ -50,6 +52,6 @@ public sealed class VsockListener : IDisposable
     public void Dispose()
     {
         _socket.Dispose();
-        File.Delete(_path);
+        File.Delete(Path);
     }
 }

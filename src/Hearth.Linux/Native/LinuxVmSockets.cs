@@ -7,9 +7,13 @@ public static unsafe partial class LinuxVmSockets
 {
     public const int AF_VSOCK = 40;
     public const uint VMADDR_CID_ANY = 0xffffffff;
+    public const uint VMADDR_CID_HOST = 2;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int bind(int fd, sockaddr_vm* addr, uint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int connect(int fd, sockaddr_vm* addr, uint len);
 }
 
 /// <summary>struct sockaddr_vm.</summary>

@@ -111,10 +111,18 @@ internal sealed class MachineBoot : IAsyncDisposable
         _times.Ended("api");
         await ConfigureAsync(monitor, scratch, network, cancellation).ConfigureAwait(false);
         _times.Ended("configured");
-        await monitor.Client.StartInstanceAsync(cancellation).ConfigureAwait(false);
-        TakeBackWhatIsOpen(scratch is null ? null : await scratch.ConfigureAwait(false));
-        Parts.Agent = await AgentClient.ConnectAsync(
-            async (port, c) => await VsockDialer.DialUntilAsync(Parts.Files!.VsockSocket.Here, port, s_dialPause, c).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        using (var readiness = AgentReadiness.Listen(Parts.Files!.VsockSocket.Here))
+        {
+            await monitor.Client.StartInstanceAsync(cancellation).ConfigureAwait(false);
+            TakeBackWhatIsOpen(scratch is null ? null : await scratch.ConfigureAwait(false));
+            // The service's connection is the first, and stays; streams come later.
+            Parts.Agent = await AgentClient.ConnectAsync(
+                async (port, c) => port == AgentPorts.Ttrpc
+                    ? await readiness.DialAsync(port, c).ConfigureAwait(false)
+                    : await VsockDialer.DialUntilAsync(Parts.Files!.VsockSocket.Here, port, s_dialPause, c).ConfigureAwait(false),
+                cancellation).ConfigureAwait(false);
+        }
+
         _times.Ended("guest");
         await SetUpGuestAsync(Parts.Agent, await network.ConfigureAwait(false), cancellation).ConfigureAwait(false);
         _times.Ended("set up");

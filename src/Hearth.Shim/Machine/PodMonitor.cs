@@ -13,8 +13,6 @@ internal sealed class PodMonitor : IAsyncDisposable
 {
     private const int MaxIdLength = 64;
 
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
-
     private readonly IMonitorFiles _files;
 
     private PodMonitor(HostProcess process, IMonitorFiles files)
@@ -67,25 +65,8 @@ internal sealed class PodMonitor : IAsyncDisposable
 
     /// <summary>Waits for the API, and asks who it is.</summary>
     /// <returns>The version of Firecracker's API.</returns>
-    public async Task<string> WaitForApiAsync(CancellationToken cancellation)
-    {
-        while (true)
-        {
-            try
-            {
-                if (File.Exists(_files.ApiSocket.Here))
-                {
-                    return Version = await Client.GetVersionAsync(cancellation).ConfigureAwait(false);
-                }
-            }
-            catch (FirecrackerException e) when (e.Status is null && !Process.Exited.IsCompleted)
-            {
-                // Between bind and listen.
-            }
-
-            await Task.Delay(s_pause, cancellation).ConfigureAwait(false);
-        }
-    }
+    public async Task<string> WaitForApiAsync(CancellationToken cancellation) =>
+        Version = await Client.WaitForVersionAsync(() => Process.Exited.IsCompleted, cancellation).ConfigureAwait(false);
 
     public async ValueTask DisposeAsync()
     {

@@ -48,6 +48,7 @@ internal static class AgentProcess
         if (options.IsGuest)
         {
             AgentLog.Error($"Serving on vsock ports {AgentPorts.Ttrpc} to {AgentPorts.Tcp}.");
+            Announce();
         }
 
         end.Task.Wait();
@@ -55,6 +56,18 @@ internal static class AgentProcess
         if (options.IsGuest)
         {
             Machine.Reset();
+        }
+    }
+
+    private static void Announce()
+    {
+        try
+        {
+            using VsockStream connection = VsockStream.Connect(LinuxVmSockets.VMADDR_CID_HOST, AgentPorts.Ready);
+        }
+        catch (LinuxException)
+        {
+            // Nobody on the host waits to be told.
         }
     }
 

@@ -107,10 +107,11 @@ public sealed class PodLab : IAsyncLifetime
 
         if (!_warm)
         {
-            // What the first pod makes and all others share: the bridge, the parents of cgroups and folders.
+            // What the first pod makes and all others share: the bridge, the parents of cgroups and folders, portmap's chains.
             _warm = true;
             await Client.PullAsync(Busybox);
             PodSandboxConfig config = Pod("first");
+            config.PortMappings.Add(new PortMapping { ContainerPort = 80, HostPort = FreePort() });
             string pod = await Client.RunPodAsync(config);
             await Client.RunContainerAsync(pod, config, Idle("main"));
             await Client.RemovePodAsync(pod);
@@ -185,14 +186,14 @@ public sealed class PodLab : IAsyncLifetime
         };
     }
 
-    /// <summary>A container of the busybox image that runs a shell's command line.</summary>
+    /// <summary>A container of the busybox image that runs a shell's command line, in a PID namespace of its own as a kubelet asks for.</summary>
     internal ContainerConfig Shell(string name, string command) => new()
     {
         Metadata = new ContainerMetadata { Name = name },
         Image = new ImageSpec { Image = Busybox },
         Command = { "sh", "-c", command },
         LogPath = $"{name}.log",
-        Linux = new LinuxContainerConfig(),
+        Linux = new LinuxContainerConfig { SecurityContext = new LinuxContainerSecurityContext { NamespaceOptions = new NamespaceOption { Pid = NamespaceMode.Container } } },
     };
 
     /// <summary>A container that waits to be told something, and ends at once when it is to.</summary>

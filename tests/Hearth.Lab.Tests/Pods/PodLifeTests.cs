@@ -60,7 +60,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
 
         string log = Path.Combine(config.LogDirectory, "web/2.log");
         Assert.Equal(log, running.LogPath);
-        await UntilAsync(() => File.Exists(log) && File.ReadAllText(log).Contains("/index.html", StringComparison.Ordinal), "a request in the log");
+        await UntilAsync(() => File.Exists(log) && File.ReadAllText(log).Contains("response:200", StringComparison.Ordinal), "a request in the log");
         Assert.All(File.ReadAllLines(log), static line => Assert.Matches(LogLine(), line));
 
         await Client.StopAsync(container, 5);
