@@ -69,12 +69,14 @@ public abstract class PodTestBase(PodLab lab) : IAsyncLifetime
     private protected static string[] LogLines(string path) => File.Exists(path) ? [.. File.ReadAllLines(path).Select(static line => line[(line.IndexOf(' ') + 1)..])] : [];
 
     /// <summary>Polls with a deadline.</summary>
-    private protected static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    private protected static Task UntilAsync(Func<Task<bool>> condition, string what) => UntilAsync(condition, () => what);
+
+    private protected static async Task UntilAsync(Func<Task<bool>> condition, Func<string> what)
     {
         DateTime deadline = CriClient.Deadline;
         while (!await condition())
         {
-            Assert.True(DateTime.UtcNow < deadline, $"waited too long for {what}");
+            Assert.True(DateTime.UtcNow < deadline, $"waited too long for {what()}");
             await Task.Delay(100);
         }
     }

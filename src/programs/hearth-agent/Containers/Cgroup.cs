@@ -72,16 +72,16 @@ internal sealed class Cgroup
     {
         Limit("cgroup.freeze", frozen ? "1" : "0");
         ulong wanted = frozen ? 1ul : 0;
-        DateTime deadline = DateTime.UtcNow + s_emptyingTime;
+        var backoff = new Backoff(s_emptyingTime);
         while (ReadNumbers("cgroup.events").GetValueOrDefault("frozen") != wanted)
         {
-            if (DateTime.UtcNow > deadline)
+            if (backoff.IsOver)
             {
                 Write("cgroup.freeze", "0");
                 throw new TtrpcException(StatusCode.DeadlineExceeded, $"A process of the container did not stop in {s_emptyingTime.TotalSeconds} s.");
             }
 
-            Thread.Sleep(1);
+            backoff.Pause();
         }
     }
 
@@ -89,7 +89,7 @@ internal sealed class Cgroup
     /// <exception cref="IOException">They do not go.</exception>
     public void Remove()
     {
-        DateTime deadline = DateTime.UtcNow + s_emptyingTime;
+        var backoff = new Backoff(s_emptyingTime);
         while (Directory.Exists(Path))
         {
             try
@@ -101,9 +101,9 @@ internal sealed class Cgroup
 
                 Directory.Delete(Path);
             }
-            catch (IOException) when (DateTime.UtcNow < deadline)
+            catch (IOException) when (!backoff.IsOver)
             {
-                Thread.Sleep(1);
+                backoff.Pause();
             }
         }
     }

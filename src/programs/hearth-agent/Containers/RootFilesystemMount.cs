@@ -162,7 +162,7 @@ internal sealed class RootFilesystemMount
     {
         const ulong sectorBytes = 512;
         string size = $"/sys/class/block/{Path.GetFileName(path)}/size";
-        DateTime deadline = DateTime.UtcNow + s_deviceTime;
+        var backoff = new Backoff(s_deviceTime);
         while (true)
         {
             ulong sectors = File.Exists(path) && File.Exists(size) && ulong.TryParse(File.ReadAllText(size), out ulong number) ? number : 0;
@@ -171,14 +171,14 @@ internal sealed class RootFilesystemMount
                 return;
             }
 
-            if (DateTime.UtcNow > deadline)
+            if (backoff.IsOver)
             {
                 throw new TtrpcException(
                     StatusCode.NotFound,
                     $"The block device {path} did not come in {s_deviceTime.TotalSeconds} s: it has {sectors * sectorBytes} bytes where {(bytes == 0 ? "some" : bytes)} are awaited.");
             }
 
-            Thread.Sleep(1);
+            backoff.Pause();
         }
     }
 }
