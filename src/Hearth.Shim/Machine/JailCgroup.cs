@@ -70,9 +70,10 @@ internal sealed class JailCgroup
     /// <param name="vcpus">The machine's.</param>
     /// <param name="memoryMib">The machine's.</param>
     /// <param name="warn">Told what the host does not have.</param>
+    /// <param name="writeDown">Told its directories before they are there: who dies in between leaves none that nobody knows.</param>
     /// <returns>Null if there is none to be had.</returns>
     /// <exception cref="HearthException">The parent's name is none, or it cannot be made.</exception>
-    public static JailCgroup? Create(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib, Action<string> warn)
+    public static JailCgroup? Create(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib, Action<string> warn, Action<IReadOnlyList<string>> writeDown)
     {
         if (!parent.Split('/').All(DirectoryHandle.IsName))
         {
@@ -91,6 +92,7 @@ internal sealed class JailCgroup
         }
 
         var cgroup = new JailCgroup(usable, parent, name, vcpus, memoryMib);
+        writeDown(cgroup.Folders);
         try
         {
             foreach (string folder in cgroup.Folders)

@@ -55,8 +55,8 @@ internal sealed class MachineParts : IAsyncDisposable
         string id = PodMonitor.IdOf(options.PodId, string.Create(CultureInfo.InvariantCulture, $"-{user}"));
         if (options.Config.Microvm.JailCgroup is { Length: > 0 } parent)
         {
-            Cgroup = JailCgroup.Create(CgroupHierarchy.OfHost(), parent, id, options.Vcpus, options.MemoryMib, options.Warn);
-            WriteDown(record => record with { Cgroups = Cgroup?.Folders ?? [] });
+            Cgroup = JailCgroup.Create(
+                CgroupHierarchy.OfHost(), parent, id, options.Vcpus, options.MemoryMib, options.Warn, folders => WriteDown(record => record with { Cgroups = folders }));
         }
 
         return Files = new MonitorJail(Folder.Path, ProgramFinder.Find(options.Config.Microvm.Monitor, "monitor"), id, user, Cgroup);

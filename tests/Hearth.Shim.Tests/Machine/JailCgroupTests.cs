@@ -9,6 +9,7 @@ public sealed class JailCgroupTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-cgroup-").FullName;
     private readonly List<string> _warnings = [];
+    private readonly List<string> _written = [];
 
     private string Parent => Path.GetFileName(_folder);
 
@@ -43,10 +44,10 @@ public sealed class JailCgroupTests : IDisposable
         // No kernel answers here: there is no file that controllers could be asked for in.
         string unified = MakeUnified("locked", "memory pids");
         CgroupHierarchy hierarchy = CgroupHierarchy.Find([$"cgroup2 {unified} cgroup2 rw 0 0"]);
-        Assert.Null(JailCgroup.Create(hierarchy, Parent, "pod", 1, 128, _warnings.Add));
+        Assert.Null(JailCgroup.Create(hierarchy, Parent, "pod", 1, 128, _warnings.Add, _written.AddRange));
         Assert.Contains("memory, pids, cpu", _warnings.Single(), StringComparison.Ordinal);
         Assert.Contains("subtree_control", _warnings.Single(), StringComparison.Ordinal);
-        Assert.Throws<HearthException>(() => JailCgroup.Create(hierarchy, "../up", "pod", 1, 128, _warnings.Add));
+        Assert.Throws<HearthException>(() => JailCgroup.Create(hierarchy, "../up", "pod", 1, 128, _warnings.Add, _written.AddRange));
     }
 
     [Fact]
@@ -109,7 +110,12 @@ public sealed class JailCgroupTests : IDisposable
         JailCgroup? made = null;
         try
         {
-            made = JailCgroup.Create(CgroupHierarchy.OfHost(), Parent, name, 1, 1, _warnings.Add);
+            made = JailCgroup.Create(CgroupHierarchy.OfHost(), Parent, name, 1, 1, _warnings.Add, folders =>
+            {
+                // Whoever dies now leaves nothing that is not known.
+                Assert.DoesNotContain(folders, Directory.Exists);
+                _written.AddRange(folders);
+            });
         }
         catch (HearthException e)
         {
@@ -117,6 +123,7 @@ public sealed class JailCgroupTests : IDisposable
         }
 
         Assert.SkipWhen(made is null, "the host gives no controllers");
+        Assert.All(made.Folders, folder => Assert.Contains(folder, _written));
         return made;
     }
 
