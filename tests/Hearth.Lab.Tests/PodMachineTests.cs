@@ -49,7 +49,6 @@ public sealed partial class PodMachineTests : IDisposable
     [Fact]
     public async Task A_pod_has_its_network_images_volumes_and_leaves_nothing()
     {
-        SkipUnlessAsked();
         int processes = CountProcesses();
         IPodMachine machine = await PodMachine.StartAsync(Options(MakeNetwork()), CancellationToken.None);
         try
@@ -71,7 +70,6 @@ public sealed partial class PodMachineTests : IDisposable
     [Fact]
     public async Task A_monitor_that_is_only_firecracker_gets_copies_of_volumes_that_follow_their_source()
     {
-        SkipUnlessAsked();
         string monitor = Path.Combine(_folder, "firecracker");
         File.WriteAllText(monitor, $"#!/bin/sh\nexec {Lab.Monitor} --strict-firecracker \"$@\"\n");
         File.SetUnixFileMode(monitor, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -109,11 +107,6 @@ public sealed partial class PodMachineTests : IDisposable
     [InlineData(false)]
     public async Task What_a_dead_shim_leaves_is_cleaned_up_by_the_folder_alone(bool jailed)
     {
-        if (!jailed)
-        {
-            SkipUnlessAsked();
-        }
-
         int processes = CountProcesses();
         IPodMachine machine = await PodMachine.StartAsync(Options(MakeNetwork(), jailed), CancellationToken.None);
         await PodMachine.CleanUpAsync(PodFolder);
@@ -138,8 +131,6 @@ public sealed partial class PodMachineTests : IDisposable
         Assert.Contains(noKernel, failure.Message, StringComparison.Ordinal);
         AssertNothingIsLeft(processes);
     }
-
-    private static void SkipUnlessAsked() => Assert.SkipUnless(Environment.GetEnvironmentVariable("HEARTH_POD_TESTS") is not null, "runs with HEARTH_POD_TESTS set");
 
     private async Task UseAsync(IPodMachine machine)
     {
