@@ -1,4 +1,5 @@
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Bootstrap;
 using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Tasks;
 using Hearth.Ttrpc;
@@ -81,6 +82,22 @@ public sealed class TaskTests
         await shim.Client.DeleteAsync("a");
         await shim.Client.DeleteAsync("p1");
         await shim.Client.ShutdownAsync("p1");
+        await shim.Ended.WaitAsync(ShimUnderTest.Deadline);
+    }
+
+    [Fact]
+    public async Task Who_deletes_a_pod_by_its_bundle_ends_its_shim_with_all_that_is_in_it()
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");
+        await shim.StartAsync("p", ShimUnderTest.Sandbox("p"));
+        await shim.StartAsync("a", ShimUnderTest.Member("p", "exec sleep 1000"));
+        var arguments = new ShimArguments { Namespace = "test", Socket = Path.Combine(shim.Folder, "task") };
+
+        await DeleteCommand.RunAsync(arguments with { Id = "a", Bundle = Path.Combine(shim.Folder, "bundle-a") }, Stream.Null);
+        Assert.Equal("p", (await shim.Client.StatusAsync()).PodId);
+        await shim.StartAsync("b", ShimUnderTest.Member("p", "exec sleep 1000"));
+        await DeleteCommand.RunAsync(arguments with { Id = "p", Bundle = Path.Combine(shim.Folder, "bundle-p") }, Stream.Null);
+
         await shim.Ended.WaitAsync(ShimUnderTest.Deadline);
     }
 

@@ -31,10 +31,11 @@ public static class DeleteCommand
         }
 
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
-        ShimPaths paths = PathsOf(arguments, bundle);
+        string podId = PodIdOf(arguments.Id, bundle);
+        ShimPaths paths = PathsOf(arguments, bundle, podId);
         if (ShimLaunch.IsServed(paths.Socket))
         {
-            await AskAsync(paths.Socket, arguments.Id).ConfigureAwait(false);
+            await AskAsync(paths.Socket, arguments.Id, isPod: podId == arguments.Id).ConfigureAwait(false);
         }
         else
         {
@@ -77,7 +78,7 @@ public static class DeleteCommand
     }
 
     // As `start` wrote it; else as it would have found it.
-    private static ShimPaths PathsOf(ShimArguments arguments, string bundle)
+    private static ShimPaths PathsOf(ShimArguments arguments, string bundle, string podId)
     {
         if (arguments.Socket.Length > 0)
         {
@@ -90,20 +91,24 @@ public static class DeleteCommand
             return ShimPaths.OfSocket(text);
         }
 
-        string podId = arguments.Id;
+        return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId);
+    }
+
+    private static string PodIdOf(string id, string bundle)
+    {
         try
         {
-            podId = PodIdentity.Of(ContainerCreation.ReadSpec(bundle), arguments.Id).PodId;
+            return PodIdentity.Of(ContainerCreation.ReadSpec(bundle), id).PodId;
         }
         catch (TtrpcException)
         {
             // The bundle is gone, or half of it: a pod of its own has the container's id.
+            return id;
         }
-
-        return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId);
     }
 
-    private static async Task AskAsync(string socket, string id)
+    // The pod ends with its first container, whatever else is still in it.
+    private static async Task AskAsync(string socket, string id, bool isPod)
     {
         using var limit = new CancellationTokenSource(s_kill);
         try
@@ -112,7 +117,7 @@ public static class DeleteCommand
             await TryAsync(() => shim.KillAsync(id, Signals.SIGKILL, all: true, cancellation: limit.Token)).ConfigureAwait(false);
             await TryAsync(() => shim.WaitAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
             await TryAsync(() => shim.DeleteAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
-            await TryAsync(() => shim.ShutdownAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => shim.ShutdownAsync(id, now: isPod, cancellation: limit.Token)).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or TtrpcException or OperationCanceledException)
         {
