@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 . eng/common.sh
 
 require_dotnet
+share_compiler
 apt_install clang lld zlib1g-dev
 mkdir -p out/bin
 programs=("$@")

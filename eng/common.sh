@@ -19,6 +19,14 @@ require_dotnet() {
   esac
 }
 
+# One compiler process for all projects that this script and those it starts build, which ends with it: without, each project
+# starts one of its own, some seconds each.
+share_compiler() {
+  case "${SharedCompilationId:-}" in hearth-*) return 0 ;; esac
+  export UseSharedCompilation=true SharedCompilationId="hearth-$$"
+  trap 'pkill -f -- "-pipename:$SharedCompilationId" || true' EXIT
+}
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }

@@ -14,6 +14,7 @@ case "${1:-}" in
 esac
 
 require_dotnet
+share_compiler
 passed=0 failed=0 skipped=0
 mkdir -p out/test
 
