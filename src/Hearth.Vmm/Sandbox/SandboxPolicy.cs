@@ -63,6 +63,16 @@ public static class SandboxPolicy
     // Each thread narrows itself after the process's filter is on, and only then.
     private static readonly SyscallRule[] s_narrowing = [new("seccomp", "each thread narrows itself, and then cannot any more")];
 
+    // Started before the process's filter is on, a thread may run for the first time only after it, on a busy host: what the C
+    // library and the runtime do then, before the thread's own code.
+    private static readonly SyscallRule[] s_newborn =
+    [
+        new("prctl", "a thread's first steps: its name", SyscallRule.Is(0, SysPrctl.PR_SET_NAME)),
+        new("rseq", "a thread's first steps"),
+        new("set_robust_list", "a thread's first steps"),
+        new("sched_getaffinity", "a thread's first steps: its stack's bounds"),
+    ];
+
     /// <summary>The kinds with filters, as files and messages call them.</summary>
     public static IReadOnlyList<ThreadKind> Kinds { get; } = Enum.GetValues<ThreadKind>();
 
@@ -82,7 +92,7 @@ public static class SandboxPolicy
         ThreadKind.Devices => [.. s_devices, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Loop), .. RuntimeSyscalls.Rules],
         ThreadKind.Vcpu => [.. s_vcpu, .. s_activation, .. DeviceCatalog.Syscalls.SelectMany(static device => device.Loop), .. RuntimeSyscalls.Rules],
         ThreadKind.Runtime => RuntimeSyscalls.Rules,
-        _ => [.. s_narrowing, .. RulesOf(ThreadKind.Api), .. RulesOf(ThreadKind.Devices), .. RulesOf(ThreadKind.Vcpu)],
+        _ => [.. s_narrowing, .. s_newborn, .. RulesOf(ThreadKind.Api), .. RulesOf(ThreadKind.Devices), .. RulesOf(ThreadKind.Vcpu)],
     };
 
     public static FilterSet Compile() =>

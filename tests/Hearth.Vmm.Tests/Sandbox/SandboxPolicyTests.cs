@@ -15,7 +15,7 @@ public sealed class SandboxPolicyTests
         string[] never =
         [
             "execve", "execveat", "clone", "clone3", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "pidfd_send_signal",
-            "mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "bind", "listen", "prctl", "arch_prctl", "setuid", "setresuid", "capset", "bpf",
+            "mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "bind", "listen", "arch_prctl", "setuid", "setresuid", "capset", "bpf",
             "perf_event_open", "io_uring_setup", "userfaultfd", "mremap", "memfd_create", "open_by_handle_at", "keyctl", "init_module", "kexec_load",
             "rename", "mkdir", "link", "symlink", "chmod", "chown", "truncate", "getdents64",
         ];
@@ -26,6 +26,15 @@ public sealed class SandboxPolicyTests
     [Fact]
     public void Only_the_process_filter_lets_a_further_one_be_installed() =>
         Assert.Equal([ThreadKind.Process], SandboxPolicy.Kinds.Where(static kind => SandboxPolicy.RulesOf(kind).Any(static rule => rule.Name == "seccomp")));
+
+    [Fact]
+    public void A_thread_that_runs_first_when_the_filter_is_on_can_take_its_first_steps_and_change_nothing_but_its_name()
+    {
+        const ulong setName = 15;
+        Assert.Subset(SandboxPolicy.RulesOf(ThreadKind.Process).Select(static rule => rule.Name).ToHashSet(), new HashSet<string> { "prctl", "rseq", "set_robust_list", "sched_getaffinity" });
+        SyscallRule named = Assert.Single(SandboxPolicy.Kinds.SelectMany(SandboxPolicy.RulesOf), static rule => rule.Name == "prctl");
+        Assert.Equal((0u, ArgumentComparison.Equal, setName), ((uint)named.Checks.Single().Index, named.Checks.Single().Comparison, named.Checks.Single().Value));
+    }
 
     [Theory]
     [InlineData("mmap", 2, 4)]
