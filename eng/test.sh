@@ -113,8 +113,9 @@ if [ -n "$lab" ]; then
   { [ -r /dev/kvm ] && [ -w /dev/kvm ]; } || kvm_in_lab=1
 fi
 tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods
-# Pods of the host want root and cgroups of version 2, as the lab has (lab/README.md).
+# Pods of the host want root and cgroups of version 2, as the lab has, and no guest: they run there beside what needs no lab.
 host_pods=Hearth.Runtime.Tests.OciPods.OciHandlerTests
+[ -z "$lab" ] || start_tests Hearth.Runtime.Tests-host-pods in_lab Hearth.Runtime.Tests -class "$host_pods"
 
 for project in tests/*.Tests/*.csproj; do
   name=$(basename "$project" .csproj)
