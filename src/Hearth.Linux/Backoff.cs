@@ -19,8 +19,8 @@ public sealed class Backoff(TimeSpan limit)
     /// <summary>Whether the time is up.</summary>
     public bool IsOver => Stopwatch.GetElapsedTime(_start) > limit;
 
-    /// <summary>Waits before the next look.</summary>
-    public void Pause() => Thread.Sleep(PauseAfter(Stopwatch.GetElapsedTime(_start)));
+    /// <summary>How long to wait before the next look.</summary>
+    public TimeSpan Pause => PauseAfter(Stopwatch.GetElapsedTime(_start));
 
     /// <summary>The pause when so much time has gone by.</summary>
     public static TimeSpan PauseAfter(TimeSpan elapsed)

@@ -16,7 +16,7 @@ public sealed class BackoffTests
     {
         Assert.False(new Backoff(TimeSpan.FromHours(1)).IsOver);
         var brief = new Backoff(TimeSpan.Zero);
-        brief.Pause();
-        Assert.True(brief.IsOver);
+        Assert.True(SpinWait.SpinUntil(() => brief.IsOver, TimeSpan.FromMinutes(1)));
+        Assert.InRange(brief.Pause, TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(50));
     }
 }

@@ -81,7 +81,7 @@ internal sealed class Cgroup
                 throw new TtrpcException(StatusCode.DeadlineExceeded, $"A process of the container did not stop in {s_emptyingTime.TotalSeconds} s.");
             }
 
-            backoff.Pause();
+            Thread.Sleep(backoff.Pause);
         }
     }
 
@@ -103,7 +103,7 @@ internal sealed class Cgroup
             }
             catch (IOException) when (!backoff.IsOver)
             {
-                backoff.Pause();
+                Thread.Sleep(backoff.Pause);
             }
         }
     }

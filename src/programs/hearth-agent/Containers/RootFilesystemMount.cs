@@ -178,7 +178,7 @@ internal sealed class RootFilesystemMount
                     $"The block device {path} did not come in {s_deviceTime.TotalSeconds} s: it has {sectors * sectorBytes} bytes where {(bytes == 0 ? "some" : bytes)} are awaited.");
             }
 
-            backoff.Pause();
+            Thread.Sleep(backoff.Pause);
         }
     }
 }
