@@ -62,10 +62,11 @@ internal static class SeccompDocuments
             is its VMM thread), `vcpu` each vCPU, `runtime` the .NET finalizer thread. No thread may start another.
 
             """);
-        foreach (ThreadKind kind in SandboxPolicy.Kinds.Where(static kind => kind != ThreadKind.Process))
+        foreach (ThreadKind kind in SandboxPolicy.Kinds)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n## {SandboxPolicy.NameOf(kind)}\n\n| call | if | for |\n| --- | --- | --- |\n");
-            foreach (IGrouping<string, SyscallRule> call in SandboxPolicy.RulesOf(kind).GroupBy(static rule => rule.Name).OrderBy(static call => call.Key, StringComparer.Ordinal))
+            string title = kind == ThreadKind.Process ? "process, besides what the others have" : SandboxPolicy.NameOf(kind);
+            text.Append(CultureInfo.InvariantCulture, $"\n## {title}\n\n| call | if | for |\n| --- | --- | --- |\n");
+            foreach (IGrouping<string, SyscallRule> call in Told(kind).GroupBy(static rule => rule.Name).OrderBy(static call => call.Key, StringComparer.Ordinal))
             {
                 foreach (SyscallRule rule in Reached(call))
                 {
@@ -77,6 +78,10 @@ internal static class SeccompDocuments
 
         return Encoding.UTF8.GetBytes(text.ToString());
     }
+
+    private static IEnumerable<SyscallRule> Told(ThreadKind kind) => kind == ThreadKind.Process
+        ? SandboxPolicy.RulesOf(kind).Except(SandboxPolicy.Kinds.Where(static other => other != ThreadKind.Process).SelectMany(SandboxPolicy.RulesOf))
+        : SandboxPolicy.RulesOf(kind);
 
     private static IEnumerable<SyscallRule> Allowed(IEnumerable<SyscallRule> rules) => rules.Where(static rule => rule.Refusal == Errno.None);
 
