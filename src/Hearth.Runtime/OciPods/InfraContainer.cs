@@ -11,6 +11,8 @@ namespace Hearth.Runtime.OciPods;
 /// </summary>
 internal static class InfraContainer
 {
+    // What containers see of it where they share its PID namespace: not the name of a program that they may look for, or kill.
+    private const string Pause = "pause";
     private const uint Nobody = 65534;
     private const int LowScore = -998;
     private const ulong SysResource = 1UL << 24; // CAP_SYS_RESOURCE
@@ -40,6 +42,7 @@ internal static class InfraContainer
             }
         }
 
+        File.CreateSymbolicLink(Path.Combine(root, Pause), File.Exists("/usr/bin/sleep") ? "usr/bin/sleep" : "bin/sleep");
         NamespaceOptions namespaces = pod.Config.Security.Namespaces;
         bool ownNetwork = namespaces.Network != NamespaceMode.Node;
         var spec = new RuntimeSpec
@@ -49,7 +52,7 @@ internal static class InfraContainer
             {
                 User = new UserSpec { Uid = Nobody, Gid = Nobody },
                 // Ignored SIGCHLD, which sleep keeps: the kernel itself takes children away.
-                Args = ["/usr/bin/env", "--ignore-signal=CHLD", "sleep", "infinity"],
+                Args = ["/usr/bin/env", "--ignore-signal=CHLD", "/" + Pause, "infinity"],
                 Env = ["PATH=/usr/bin:/bin"],
                 Capabilities = new CapabilitiesSpec(),
                 NoNewPrivileges = true,

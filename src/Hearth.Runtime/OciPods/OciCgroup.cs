@@ -103,7 +103,9 @@ internal sealed class OciCgroup
     public void Kill(string container) => KillAll(Mount + Of(container));
 
     /// <summary>What a container uses; null if it has no processes any more.</summary>
-    public ContainerSample? Sample(string container)
+    /// <param name="container">Its ID.</param>
+    /// <param name="writable">Where it writes.</param>
+    public ContainerSample? Sample(string container, string writable)
     {
         string folder = Mount + Of(container);
         if (!Directory.Exists(folder))
@@ -126,6 +128,7 @@ internal sealed class OciCgroup
                 PageFaults = Number(folder, "memory.stat", "pgfault"),
                 MajorPageFaults = Number(folder, "memory.stat", "pgmajfault"),
             },
+            Counters = CgroupCounters.Of(folder, ProcessesIn(folder), writable),
         };
     }
 
@@ -162,6 +165,33 @@ internal sealed class OciCgroup
 
             await Task.Delay(50).ConfigureAwait(false);
         }
+    }
+
+    // Those of groups that a container makes for itself too.
+    private static List<int> ProcessesIn(string folder)
+    {
+        var processes = new List<int>();
+        foreach (string line in ReadIfThere($"{folder}/cgroup.procs").Split('\n'))
+        {
+            if (int.TryParse(line, out int pid))
+            {
+                processes.Add(pid);
+            }
+        }
+
+        try
+        {
+            foreach (string below in Directory.GetDirectories(folder))
+            {
+                processes.AddRange(ProcessesIn(below));
+            }
+        }
+        catch (IOException)
+        {
+            // It went away.
+        }
+
+        return processes;
     }
 
     private static bool TryRemove(string folder, bool deep = true)

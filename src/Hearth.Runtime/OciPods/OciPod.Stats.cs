@@ -16,7 +16,7 @@ internal sealed partial class OciPod
         var containers = new List<ContainerSample>();
         foreach (OciContainer container in _containers.Values)
         {
-            if (_cgroup.Sample(container.Id) is { } sample && !container.Ended.Task.IsCompleted)
+            if (_cgroup.Sample(container.Id, _paths.WritableOf(container.Id)) is { } sample && !container.Ended.Task.IsCompleted)
             {
                 (ulong bytes, ulong inodes, _) = WritableOf(container);
                 containers.Add(sample with { WritableBytes = bytes, WritableInodes = inodes });

@@ -28,6 +28,7 @@ public sealed class OciHandlerTests
         await host.OutputAsync(id, "echo changed >/file");
         ContainerUsage usage = await host.Runtime.ContainerStatsAsync(id);
         Assert.True(usage.Cpu.Nanoseconds > 0 && usage.Memory.WorkingSet > 0 && usage.WritableBytes >= 8 && usage.Pids > 0, usage.ToString());
+        Assert.True(usage.Counters["threads"] > 0 && usage.Counters["file_descriptors"] > 2 && usage.Counters["memory.peak"] > 0 && usage.Counters["fs.bytes"] > 0, string.Join(' ', usage.Counters));
 
         await host.Runtime.UpdateContainerResourcesAsync(id, new LinuxResources { MemoryBytes = 48 << 20, CpuQuota = 20_000, CpuPeriod = 100_000 });
         Assert.Equal($"{48 << 20}\n20000 100000\n", await host.OutputAsync(id, "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max"));
@@ -68,7 +69,8 @@ public sealed class OciHandlerTests
         Assert.Equal(await host.OutputAsync(one, Links), await host.OutputAsync(two, Links));
         await host.OutputAsync(one, "echo seen >/dev/shm/file");
         Assert.Equal("seen\n", await host.OutputAsync(two, "cat /dev/shm/file"));
-        // The pod's process 1 leaves no zombies, and cannot be looked into.
+        // The pod's process 1 has a name that nobody looks for, leaves no zombies, and cannot be looked into.
+        Assert.Equal("pause\n", await host.OutputAsync(one, "cat /proc/1/comm"));
         await host.OutputAsync(one, "sh -c 'sleep 0 & exec sleep 0' & sleep 1");
         Assert.DoesNotContain(" Z ", await host.OutputAsync(one, "ps"), StringComparison.Ordinal);
         Assert.NotEqual(0, (await host.Runtime.ExecSyncAsync(one, ["ls", "/proc/1/root/"])).ExitCode);

@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Hearth.Agent.Protocol;
+using Hearth.Linux;
 
 namespace Hearth.Programs.Agent.Containers;
 
@@ -39,7 +40,7 @@ internal static class ContainerStats
             Pids = new PidsStats { Current = cgroup.ReadNumber("pids.current"), Limit = cgroup.ReadNumber("pids.max") },
             WritableLayer = writableLayer is null ? new FilesystemStats() : Measure(writableLayer),
         };
-        ContainerCounters.Add(stats.Counters, cgroup, writableLayer);
+        stats.Counters.Add(CgroupCounters.Of(cgroup.Path, cgroup.Pids(), writableLayer));
         return stats;
     }
 
