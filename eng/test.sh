@@ -99,7 +99,7 @@ dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
 in_lab() {
   local name=$1
   shift
-  lab/run --mem 6144 --timeout 1800 --share "$dotnet_root:$dotnet_root" -- \
+  lab/run --mem 6144 --timeout 2700 --share "$dotnet_root:$dotnet_root" -- \
     env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
     HEARTH_GUEST_KERNEL="${HEARTH_GUEST_KERNEL:-}" HEARTH_GUEST_ROOTFS="${HEARTH_GUEST_ROOTFS:-}" \
     HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
@@ -112,7 +112,7 @@ if [ -n "$lab" ]; then
   setup_lab
   { [ -r /dev/kvm ] && [ -w /dev/kvm ]; } || kvm_in_lab=1
 fi
-tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods
+tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods manager_tests=Hearth.Lab.Tests.Managers
 # Pods of the host want root and cgroups of version 2, as the lab has, and no guest: they run there beside what needs no lab.
 host_pods=Hearth.Runtime.Tests.OciPods.OciHandlerTests
 [ -z "$lab" ] || start_tests Hearth.Runtime.Tests-host-pods in_lab Hearth.Runtime.Tests -class "$host_pods"
@@ -136,8 +136,8 @@ if [ -n "$lab" ]; then
   setup_agent_initrd
   setup_stock_kernel
   lab/images.sh build >/dev/null
-  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests"
-  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests"
+  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests" -namespace- "$manager_tests"
+  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests" -namespace "$manager_tests"
   await_tests
 fi
 
