@@ -16,15 +16,18 @@ public static unsafe class ChildProcess
     /// <param name="environment"><c>NAME=value</c>.</param>
     /// <param name="descriptors">What the child has as descriptors 0, 1, 2...; all others that are close-on-exec are closed.</param>
     /// <param name="newSession">It leads a session of its own, and outlives this one's terminal.</param>
+    /// <param name="directory">Its working directory; null for this process's.</param>
     /// <returns>Its process id, as this process sees it.</returns>
     /// <exception cref="LinuxException">It cannot be started.</exception>
     public static int Spawn(
-        string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, IReadOnlyList<FileDescriptor> descriptors, bool newSession = false)
+        string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, IReadOnlyList<FileDescriptor> descriptors, bool newSession = false,
+        string? directory = null)
     {
         var parked = new List<FileDescriptor>(descriptors.Count);
         using var argv = new NativeStrings(arguments);
         using var envp = new NativeStrings(environment);
         using var file = new NativeStrings([path]);
+        using var folder = new NativeStrings(directory is null ? [] : [directory]);
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t all = default;
@@ -45,6 +48,11 @@ public static unsafe class ChildProcess
                 var copy = new FileDescriptor(FileDescriptor.Check(Fcntl.fcntl(descriptors[i].Number, Fcntl.F_DUPFD_CLOEXEC, descriptors.Count), "fcntl(F_DUPFD_CLOEXEC)"));
                 parked.Add(copy);
                 Check(Spawning.posix_spawn_file_actions_adddup2(&actions, copy.Number, i), path);
+            }
+
+            if (directory is not null)
+            {
+                Check(Spawning.posix_spawn_file_actions_addchdir_np(&actions, folder.Pointer[0]), path);
             }
 
             int flags = Spawning.POSIX_SPAWN_SETSIGDEF | Spawning.POSIX_SPAWN_SETSIGMASK | (newSession ? Spawning.POSIX_SPAWN_SETSID : 0);

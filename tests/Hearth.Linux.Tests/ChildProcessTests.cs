@@ -40,6 +40,22 @@ public sealed class ChildProcessTests
     }
 
     [Fact]
+    public void A_child_begins_where_it_is_to()
+    {
+        (FileDescriptor read, FileDescriptor write) = Pipe.Create();
+        using FileDescriptor none = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR);
+        int pid = ChildProcess.Spawn("/bin/sh", ["sh", "-c", "pwd"], [], [none, write, none], directory: "/proc");
+        write.Dispose();
+        using (read)
+        {
+            Assert.Equal("/proc\n", System.Text.Encoding.UTF8.GetString(Pipe.ReadAll(read)));
+        }
+
+        Assert.Equal(0, ChildProcess.Reap(pid));
+        Assert.Throws<LinuxException>(() => ChildProcess.Spawn("/bin/sh", ["sh"], [], [none], directory: "/no/such"));
+    }
+
+    [Fact]
     public void A_signal_by_pidfd_ends_a_child_and_reaches_no_later_one()
     {
         using FileDescriptor none = FileDescriptor.Open("/dev/null", Fcntl.O_RDWR);

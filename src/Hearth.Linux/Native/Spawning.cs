@@ -20,6 +20,9 @@ public static unsafe partial class Spawning
     public static partial int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t* actions, int fd, int newfd);
 
     [LibraryImport(Libc.Name)]
+    public static partial int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t* actions, byte* path);
+
+    [LibraryImport(Libc.Name)]
     public static partial int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t* actions);
 
     [LibraryImport(Libc.Name)]

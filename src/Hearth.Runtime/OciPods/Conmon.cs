@@ -93,7 +93,8 @@ internal sealed class Conmon(HearthConfig config, OciRuntimeProgram runtime)
                     descriptors.Add(attachWrite);
                 }
 
-                int first = ChildProcess.Spawn(program, [program, .. Arguments(job)], environment, descriptors);
+                // It leaves a file "oom" where it is when its container runs out of memory.
+                int first = ChildProcess.Spawn(program, [program, .. Arguments(job)], environment, descriptors, directory: job.Folder);
                 // It waits for a word before it goes into the background, so that all of it is in the right cgroup.
                 cgroup.AddServant(first);
                 Pipe.WriteAll(startWrite, [0]);

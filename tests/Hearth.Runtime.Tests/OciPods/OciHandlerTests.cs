@@ -51,6 +51,8 @@ public sealed class OciHandlerTests
         Container hungry = await host.AwaitEndAsync(await host.RunAsync(
             pod, OciHost.Shell("hungry", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done") with { Resources = new LinuxResources { MemoryBytes = 32 << 20 } }));
         Assert.Equal((137, "OOMKilled"), (hungry.ExitCode, hungry.Reason));
+        // conmon's note of it is not left where the daemon runs.
+        Assert.False(File.Exists("oom"));
         string stubborn = await host.RunAsync(pod, OciHost.Shell("stubborn", "trap '' TERM; while :; do sleep 0.1; done"));
         await host.Runtime.StopContainerAsync(stubborn, TimeSpan.FromSeconds(1));
         Assert.Equal(137, host.Runtime.GetContainer(stubborn).ExitCode);
