@@ -5,6 +5,19 @@ namespace Hearth.Linux;
 /// <summary>unshare(2) and setns(2): they concern the calling thread, and the processes that it starts.</summary>
 public static class Namespaces
 {
+    /// <summary>Whether a file is the network namespace that this process began in, whatever its name is. No file is none.</summary>
+    public static bool IsOwnNetwork(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        using FileDescriptor named = FileDescriptor.Open(path, Fcntl.O_RDONLY);
+        using FileDescriptor own = FileDescriptor.Open("/proc/self/ns/net", Fcntl.O_RDONLY);
+        return FileStatus.FileSystemOf(named) == FileStatus.FileSystemOf(own) && FileStatus.Of(named).Inode == FileStatus.Of(own).Inode;
+    }
+
     /// <param name="kinds"><c>CLONE_NEW*</c> of <see cref="Sched"/>.</param>
     public static void Unshare(int kinds) => FileDescriptor.Check(Sched.unshare(kinds), $"unshare(0x{kinds:x})");
 

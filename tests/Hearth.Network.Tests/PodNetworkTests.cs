@@ -16,6 +16,13 @@ public sealed class PodNetworkTests : IDisposable
     public void Dispose() => _hosts.Dispose();
 
     [Fact]
+    public async Task The_hosts_own_network_is_left_alone_whatever_its_name()
+    {
+        HearthException refused = await Assert.ThrowsAsync<HearthException>(() => PodNetwork.AttachAsync("/proc/self/ns/net"));
+        Assert.Contains("the host's own", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_guest_is_told_all_that_plugins_left_on_the_interface()
     {
         (string pod, _) = Pair();

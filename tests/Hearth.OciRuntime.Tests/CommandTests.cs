@@ -23,6 +23,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("""{"process":{"args":["x"]}}""", "no root.path")]
     [InlineData("""{"process":{"args":["x"],"terminal":true},"root":{"path":"r"}}""", "--console-socket")]
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"pid"}]}}""", "this host's network")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network","path":"/proc/self/ns/net"}]}}""", "this host's network")]
     [InlineData("nonsense", "cannot be used")]
     public async Task A_bundle_that_cannot_be_run_is_refused_and_nothing_is_left(string config, string because)
     {

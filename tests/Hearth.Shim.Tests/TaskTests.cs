@@ -86,6 +86,20 @@ public sealed class TaskTests
     }
 
     [Fact]
+    public async Task The_hosts_network_is_refused_under_whatever_name()
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
+        RuntimeSpec spec = ShimUnderTest.Specification("true");
+
+        (StatusCode code, string message) = await ShimUnderTest.RefusedAsync(
+            () => shim.CreateAsync("c", spec with { Linux = spec.Linux! with { Namespaces = [new() { Type = "network", Path = "/proc/self/ns/net" }] } }));
+
+        Assert.Equal(StatusCode.InvalidArgument, code);
+        Assert.Contains("the host's network", message, StringComparison.Ordinal);
+        Assert.Null(shim.Machine);
+    }
+
+    [Fact]
     public async Task Who_deletes_a_pod_by_its_bundle_ends_its_shim_with_all_that_is_in_it()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");

@@ -23,8 +23,16 @@ public static class PodNetwork
     /// <param name="tapOwner">The user the monitor runs as, if that is not root.</param>
     /// <returns>The interfaces in the kernel's order; none for a pod without a network.</returns>
     /// <exception cref="HearthException">An interface cannot serve a guest, or the kernel refuses; nothing is left joined.</exception>
-    public static Task<IReadOnlyList<PodInterface>> AttachAsync(string path, uint? tapOwner = null) =>
-        InNamespaceAsync(path, routes => Attach(routes, tapOwner));
+    public static async Task<IReadOnlyList<PodInterface>> AttachAsync(string path, uint? tapOwner = null)
+    {
+        // Joined to TAPs, the host's interfaces would be the host's no more.
+        if (Namespaces.IsOwnNetwork(path))
+        {
+            throw new HearthException($"{path} is the host's own network namespace, which a machine cannot be in: give the pod one of its own.");
+        }
+
+        return await InNamespaceAsync(path, routes => Attach(routes, tapOwner)).ConfigureAwait(false);
+    }
 
     /// <summary>Takes TAPs and redirections away. A namespace that is gone, or has none, is no error.</summary>
     public static async Task DetachAsync(string path)

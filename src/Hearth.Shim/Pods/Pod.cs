@@ -110,7 +110,7 @@ internal sealed class Pod : IAsyncDisposable
         }
 
         NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
-        if (network is null)
+        if (network is null || (network.Path is { Length: > 0 } path && Namespaces.IsOwnNetwork(ManagerNetwork.Enter(path))))
         {
             throw new TtrpcException(
                 StatusCode.InvalidArgument, "The pod asks for the host's network, which a machine cannot give it: use a runtime of processes (hearthd's handler \"oci\", or runc).");

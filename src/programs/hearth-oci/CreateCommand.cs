@@ -132,7 +132,9 @@ internal sealed class CreateCommand
             throw new OciException("--console-socket was given, and the process has no terminal.");
         }
 
-        if (spec.Linux?.Namespaces.Any(static one => one.Type == "network") != true)
+        // Docker names the host's by a file of its own.
+        NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
+        if (network is null || (network.Path is { Length: > 0 } path && Namespaces.IsOwnNetwork(path)))
         {
             throw new OciException("The container is to be in this host's network, which a microVM cannot be. Give it a network of its own (--network bridge or none), or use another runtime for it.");
         }
