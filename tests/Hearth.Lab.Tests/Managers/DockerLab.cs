@@ -27,14 +27,20 @@ public sealed class DockerLab : ManagerLab
         return output.TrimEnd('\n');
     }
 
+    /// <summary>What Docker makes once: its name for the host's network namespace.</summary>
+    internal bool IsDockers(string line) => line == $"mount {Path.Combine(Folder, "exec", "netns", "default")}";
+
     private protected override void StartManager()
     {
         string runtime = Path.Combine(Folder, "hearth-oci");
         File.WriteAllText(runtime, $"#!/bin/sh\nHEARTH_CONFIG={Config} exec {Lab.Program("hearth-oci")} \"$@\"\n");
         PodLab.Run("chmod", "755", runtime);
+        // None of the host's: and what is named must be there.
+        string none = Path.Combine(Folder, "none.json");
+        File.WriteAllText(none, "{}");
         _dockerd = Start(
             "dockerd", "--host", $"unix://{Socket}", "--data-root", Path.Combine(Folder, "data"), "--exec-root", Path.Combine(Folder, "exec"), "--pidfile", Path.Combine(Folder, "docker.pid"),
-            "--config-file", Path.Combine(Folder, "none.json"), "--bip", "10.80.0.1/24", "--add-runtime", $"hearth={runtime}");
+            "--config-file", none, "--bip", "10.80.0.1/24", "--add-runtime", $"hearth={runtime}");
         Eventually(() => Docker("version").Status == 0, () => "dockerd does not answer");
         Eventually(() => Docker("pull", "-q", Busybox).Status == 0, () => "the image does not come");
     }

@@ -51,8 +51,6 @@ public abstract class ManagerLab : IDisposable
     /// <summary>Starts what is not running yet.</summary>
     internal void Ready()
     {
-        // As the longer tests of pods: lab/README.md says how.
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("HEARTH_POD_TESTS") is not null, "runs with HEARTH_POD_TESTS set");
         _ = Lab.BuiltKernel;
         _ = Lab.AgentInitrd;
         if (_registry is not null)

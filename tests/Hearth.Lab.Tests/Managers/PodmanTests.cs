@@ -18,6 +18,8 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         Assert.NotEqual(File.ReadAllText("/proc/sys/kernel/osrelease").Trim(), lines[0]);
         Assert.Equal("typed", lines[1]);
         Assert.Contains("wrong", errors);
+        (status, output, errors) = lab.Run("", "script", "-qec", $"podman run --rm -it --network none {lab.Busybox} sh -c 'tty; exit 4'", "/dev/null");
+        Assert.True(status == 4 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsPodmans);
     }
 
@@ -61,6 +63,10 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         lab.Ok("unpause", "c");
         lab.Ok("stop", "-t", "60", "c");
         Assert.Equal("exited 5", lab.Ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"));
+        // Again, and ended at once.
+        lab.Ok("start", "c");
+        lab.Ok("kill", "c");
+        Assert.Equal("137", lab.Ok("wait", "c"));
         lab.Ok("rm", "c");
         lab.NothingLeft(before, lab.IsPodmans);
     }

@@ -1,0 +1,76 @@
+using Hearth.Lab.Tests.Pods;
+
+namespace Hearth.Lab.Tests.Managers;
+
+/// <summary>Debian's own Docker runs containers in our machines by containerd's shim for runc and hearth-oci.</summary>
+public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
+{
+    [Fact]
+    public void A_container_has_network_volumes_files_and_a_life()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        string volume = Path.Combine(lab.Folder, "volume");
+        Directory.CreateDirectory(volume);
+        File.WriteAllText(Path.Combine(volume, "in"), "host\n");
+        int port = PodLab.FreePort();
+        lab.Ok(
+            "run", "-d", "--runtime", "hearth", "--name", "life", "--hostname", "box", "-v", $"{volume}:/v", "-p", $"127.0.0.1:{port}:80", lab.Busybox,
+            "sh", "-c", "trap 'exit 5' TERM; cat /v/in; uname -r; echo guest >/v/out; mkdir -p /www; hostname >/www/index.html; httpd -p 80 -h /www; echo up; sleep 100000 & wait");
+        lab.Eventually(() => lab.Ok("logs", "life").EndsWith("up", StringComparison.Ordinal), () => lab.Ok("logs", "life"));
+        Assert.StartsWith("host\n", lab.Ok("logs", "life"));
+        Assert.DoesNotContain(File.ReadAllText("/proc/sys/kernel/osrelease").Trim(), lab.Ok("logs", "life"));
+        Assert.Equal("guest\n", File.ReadAllText(Path.Combine(volume, "out")));
+        string address = lab.Ok("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "life");
+        Assert.Equal((0, "box\n", ""), lab.Run("", "curl", "-sS", "-m", "60", $"http://{address}/"));
+        Assert.Equal((0, "box\n", ""), lab.Run("", "curl", "-sS", "-m", "60", $"http://127.0.0.1:{port}/"));
+        (int status, string output, string errors) = lab.Run("in\n", "docker", "exec", "-i", "life", "sh", "-c", "cat; echo bad >&2; exit 3");
+        Assert.True(status == 3 && output == "in\n" && errors == "bad\n", $"{status}: {output}{errors}");
+        (status, output, errors) = lab.Run("", "script", "-qec", "docker exec -it life tty", "/dev/null");
+        Assert.True(status == 0 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
+        string file = Path.Combine(lab.Folder, "ok");
+        File.WriteAllText(file, "copied\n");
+        lab.Ok("cp", file, "life:/ok");
+        Assert.Equal("copied", lab.Ok("exec", "life", "cat", "/ok"));
+        lab.Ok("cp", "life:/www/index.html", file);
+        Assert.Equal("box\n", File.ReadAllText(file));
+
+        lab.Ok("pause", "life");
+        Assert.Contains("Paused", lab.Ok("ps", "--format", "{{.Status}}"));
+        lab.Ok("unpause", "life");
+        lab.Ok("stop", "-t", "60", "life");
+        Assert.Equal("exited 5", lab.Ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "life"));
+        lab.Ok("rm", "life");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
+    [Fact]
+    public void A_container_runs_to_its_end_with_input_output_and_status()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+
+        (int status, string output, string errors) = lab.Run(
+            "typed\n", "docker", "run", "--rm", "-i", "--runtime", "hearth", "--network", "none", lab.Busybox, "sh", "-c", "uname -r; cat; echo wrong >&2; exit 7");
+
+        Assert.True(status == 7, $"{status}: {output}{errors}\n{lab.Tail()}");
+        string[] lines = output.Split('\n');
+        Assert.NotEqual(File.ReadAllText("/proc/sys/kernel/osrelease").Trim(), lines[0]);
+        Assert.Equal(("typed", "wrong\n"), (lines[1], errors));
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
+    [Theory]
+    [InlineData("this host's network", "--network", "host")]
+    [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]
+    public void What_a_machine_cannot_give_is_refused_in_words_and_leaves_nothing(string because, params string[] options)
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+
+        (int status, string output, string errors) = lab.Docker(["run", "--rm", "--runtime", "hearth", .. options, lab.Busybox, "true"]);
+
+        Assert.True(status == 125 && errors.Contains(because), $"{status}: {output}{errors}");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+}
