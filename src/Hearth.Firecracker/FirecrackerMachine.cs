@@ -9,7 +9,6 @@ namespace Hearth.Firecracker;
 /// </summary>
 public sealed class FirecrackerMachine : IAsyncDisposable
 {
-
     private readonly Process _process;
 
     private FirecrackerMachine(MachineOptions options, Process process, string socketPath)

@@ -32,9 +32,7 @@ public sealed class DockerLab : ManagerLab
 
     private protected override void StartManager()
     {
-        string runtime = Path.Combine(Folder, "hearth-oci");
-        File.WriteAllText(runtime, $"#!/bin/sh\nHEARTH_CONFIG={Config} exec {Lab.Program("hearth-oci")} \"$@\"\n");
-        PodLab.Run("chmod", "755", runtime);
+        string runtime = WriteOciRuntime();
         // None of the host's: and what is named must be there.
         string none = Path.Combine(Folder, "none.json");
         File.WriteAllText(none, "{}");

@@ -27,10 +27,7 @@ public sealed class PodmanLab : ManagerLab
 
     private protected override void StartManager()
     {
-        string runtime = Path.Combine(Folder, "hearth-oci");
-        // Podman starts its runtime with an environment of its own.
-        File.WriteAllText(runtime, $"#!/bin/sh\nHEARTH_CONFIG={Config} exec {Lab.Program("hearth-oci")} \"$@\"\n");
-        PodLab.Run("chmod", "755", runtime);
+        string runtime = WriteOciRuntime();
         File.WriteAllText(
             Containers,
             $"""
