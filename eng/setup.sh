@@ -34,3 +34,12 @@ setup_agent_initrd() {
 }
 
 setup_lab() { lab/build.sh >/dev/null; }
+
+# Sets HEARTH_HOSTILE_GUEST: a guest that only attacks its devices (fuzz/guest).
+setup_hostile_guest() {
+  HEARTH_HOSTILE_GUEST="$PWD/out/hostile-guest"
+  export HEARTH_HOSTILE_GUEST
+  cc -std=gnu11 -O2 -Wall -Wextra -ffreestanding -nostdlib -static -no-pie -fno-pic -mgeneral-regs-only -mno-red-zone \
+    -fcf-protection=none -fno-stack-protector -fno-builtin -fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables \
+    -Wl,-T,fuzz/guest/hostile.ld -Wl,--build-id=none -Wl,--no-warn-rwx-segments -o "$HEARTH_HOSTILE_GUEST" fuzz/guest/entry.S fuzz/guest/hostile.c
+}

@@ -102,7 +102,7 @@ in_lab() {
   lab/run --mem 6144 --timeout 2700 --share "$dotnet_root:$dotnet_root" -- \
     env DOTNET_ROOT="$dotnet_root" DOTNET_TieredPGO=0 \
     HEARTH_GUEST_KERNEL="${HEARTH_GUEST_KERNEL:-}" HEARTH_GUEST_ROOTFS="${HEARTH_GUEST_ROOTFS:-}" \
-    HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
+    HEARTH_AGENT_INITRD="${HEARTH_AGENT_INITRD:-}" HEARTH_HOSTILE_GUEST="${HEARTH_HOSTILE_GUEST:-}" HEARTH_STOCK_KERNEL="${HEARTH_STOCK_KERNEL:-}" HEARTH_STOCK_INITRD="${HEARTH_STOCK_INITRD:-}" \
     "$(program "$name")" -noColor "$@"
 }
 
@@ -135,6 +135,7 @@ if [ -n "$lab" ]; then
   setup_guest
   setup_agent_initrd
   setup_stock_kernel
+  setup_hostile_guest
   lab/images.sh build >/dev/null
   start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests" -namespace- "$manager_tests"
   start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests" -namespace "$manager_tests"

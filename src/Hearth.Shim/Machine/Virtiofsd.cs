@@ -39,8 +39,12 @@ internal static class Virtiofsd
         using UnixListener listener = UnixListener.Bind(socketPath, backlog: 1, blocking: true);
         // Whoever the monitor runs as; others do not get into the folder.
         File.SetUnixFileMode(socketPath, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
-        return HostProcess.Start(program, Arguments(program, folder), Confinement, listener);
+        return Start(program, folder, listener);
     }
+
+    /// <summary>Starts it on a socket that is there.</summary>
+    internal static HostProcess Start(string program, string folder, UnixListener listener) =>
+        HostProcess.Start(program, Arguments(program, folder), Confinement, listener);
 
     // The folder's mounts are made while it serves them: it must stay in this mount namespace, which the sandbox "chroot" does.
     // xattr: files' capabilities. cache=auto: what the host changes is seen within a second, and programs can map files.
