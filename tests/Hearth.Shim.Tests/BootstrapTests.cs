@@ -54,9 +54,13 @@ public sealed class BootstrapTests : IDisposable
         Assert.Contains($"CapBnd:\t{most:x16}", held);
         Assert.Contains($"CapPrm:\t{most:x16}", held);
         Assert.Contains("Seccomp:\t2", held);
-        using var stranger = System.Diagnostics.Process.Start("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-s", "--unix-socket", path, "http://shim/"]);
-        await stranger.WaitForExitAsync();
-        Assert.Equal(7, stranger.ExitCode);
+        // What refuses a stranger must be the sockets' own mode, or their folder's: not the test's.
+        File.SetUnixFileMode(_folder, (UnixFileMode)0x1ed);
+        foreach (string socket in (string[])[path, path + ".stream"])
+        {
+            Assert.Equal(7, await KnockAsync(socket, "--reuid=65534", "--regid=65534", "--clear-groups"));
+            Assert.NotEqual(7, await KnockAsync(socket));
+        }
 
         await shim.ShutdownAsync("p");
 
@@ -192,6 +196,14 @@ public sealed class BootstrapTests : IDisposable
         Assert.Equal("", run.Errors);
         Assert.Equal(0, run.Status);
         return Encoding.UTF8.GetString(run.Output);
+    }
+
+    // Curl's 7: it could not connect. Anything else is not HTTP that it heard, or not in time.
+    private static async Task<int> KnockAsync(string socket, params string[] asWhom)
+    {
+        using Process curl = Process.Start("setpriv", [.. asWhom, "curl", "--silent", "--max-time", "5", "--unix-socket", socket, "http://shim/"]);
+        await curl.WaitForExitAsync();
+        return curl.ExitCode;
     }
 
     private static string Link(string process, string kind) => File.ResolveLinkTarget($"/proc/{process}/ns/{kind}", returnFinalTarget: false)!.Name;

@@ -106,6 +106,18 @@ public class NegotiationTests
     }
 
     [Fact]
+    public async Task In_the_clear_it_listens_on_the_loopback_address_and_no_other()
+    {
+        await using StreamingBench bench = await StreamingBench.StartAsync();
+        string port = new Uri(bench.Server.BaseUrl).Port.ToString("X4", System.Globalization.CultureInfo.InvariantCulture);
+
+        // proc(5), /proc/net/tcp: the local address, and the state, of which 0A is listening.
+        string[][] sockets = [.. File.ReadAllLines("/proc/self/net/tcp").Concat(File.ReadAllLines("/proc/self/net/tcp6")).Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+        string[] listening = [.. sockets.Where(socket => socket[3] == "0A" && socket[1].EndsWith($":{port}", StringComparison.Ordinal)).Select(static socket => socket[1])];
+        Assert.Equal([$"0100007F:{port}"], listening);
+    }
+
+    [Fact]
     public async Task A_port_in_use_is_named()
     {
         using var taken = new TcpListener(System.Net.IPAddress.Loopback, 0);
