@@ -64,6 +64,20 @@ public static unsafe class Credentials
         Check(SysSyscall.syscall(SysSyscall.SYS_capset, (nint)(&header), (nint)data, 0, 0, 0), "capset()");
     }
 
+    /// <summary>
+    /// Takes from the calling thread's sets what is not among <paramref name="capabilities"/>, and gives it nothing. What it starts
+    /// has again all of the bounding set, where it is root's.
+    /// </summary>
+    public static void LimitCapabilities(ulong capabilities)
+    {
+        var header = new cap_user_header { version = LinuxCapability._LINUX_CAPABILITY_VERSION_3 };
+        cap_user_data* data = stackalloc cap_user_data[2];
+        // SAFETY: version 3 reads one header and writes two data, all on this stack.
+        Check(SysSyscall.syscall(SysSyscall.SYS_capget, (nint)(&header), (nint)data, 0, 0, 0), "capget()");
+        ulong permitted = capabilities & (data[0].permitted | ((ulong)data[1].permitted << 32));
+        SetCapabilities(permitted & (data[0].effective | ((ulong)data[1].effective << 32)), permitted, 0);
+    }
+
     /// <summary>Makes the ambient set this one, which must be permitted and inheritable.</summary>
     public static void SetAmbient(ulong capabilities)
     {

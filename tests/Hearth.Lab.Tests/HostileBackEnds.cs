@@ -16,23 +16,21 @@ internal sealed class HostileBackEnds : IAsyncDisposable
 
     private readonly CancellationTokenSource _end = new();
     private readonly List<Socket> _sockets = [];
+    private readonly string _path;
     private readonly UnixListener _listener;
     private readonly Task _served;
     private int _lives;
     private int _connections;
 
-    private HostileBackEnds(string folder, UnixListener listener, JailCgroup cgroup)
+    private HostileBackEnds(string folder, string path, JailCgroup cgroup)
     {
-        _listener = listener;
+        _path = path;
+        _listener = UnixListener.Bind(path, backlog: 16, blocking: true);
+        File.SetUnixFileMode(path, (UnixFileMode)0x1b6);
         _served = ServeAsync(folder, cgroup);
     }
 
-    public static HostileBackEnds Start(string folder, string socketPath, JailCgroup cgroup)
-    {
-        UnixListener listener = UnixListener.Bind(socketPath, backlog: 16, blocking: true);
-        File.SetUnixFileMode(socketPath, (UnixFileMode)0x1b6);
-        return new HostileBackEnds(folder, listener, cgroup);
-    }
+    public static HostileBackEnds Start(string folder, string socketPath, JailCgroup cgroup) => new(folder, socketPath, cgroup);
 
     /// <summary>Answers at the guest's first ports with what it is sent.</summary>
     /// <param name="path">The vsock device's socket.</param>
@@ -57,6 +55,7 @@ internal sealed class HostileBackEnds : IAsyncDisposable
         _sockets.ForEach(static socket => socket.Dispose());
         await _served;
         _listener.Dispose();
+        File.Delete(_path);
         _end.Dispose();
     }
 

@@ -15,9 +15,12 @@ public static class LinuxCapability
     public const int CAP_SETGID = 6;
     public const int CAP_SETUID = 7;
     public const int CAP_SETPCAP = 8;
+    public const int CAP_LINUX_IMMUTABLE = 9;
+    public const int CAP_NET_BIND_SERVICE = 10;
     public const int CAP_NET_ADMIN = 12;
     public const int CAP_SYS_CHROOT = 18;
     public const int CAP_SYS_ADMIN = 21;
+    public const int CAP_SYS_NICE = 23;
     public const int CAP_SYS_RESOURCE = 24;
     public const int CAP_MKNOD = 27;
     public const int CAP_SETFCAP = 31;

@@ -8,6 +8,7 @@ public static unsafe partial class SysSyscall
     public const int SYS_setgroups = 116;
     public const int SYS_setresuid = 117;
     public const int SYS_setresgid = 119;
+    public const int SYS_capget = 125;
     public const int SYS_capset = 126;
     public const int SYS_pivot_root = 155;
     public const int SYS_seccomp = 317;

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Linux.Seccomp;
@@ -32,42 +31,11 @@ public sealed class ThreadSandbox
         SyscallTrap.Install([.. SandboxPolicy.Kinds.Select(SandboxPolicy.NameOf)], log);
         Credentials.SetNoNewPrivileges();
         Install(ThreadKind.Process, LinuxSeccomp.SECCOMP_FILTER_FLAG_TSYNC);
-        EnterRuntime();
+        FinalizerThread.Run(() => Install(ThreadKind.Runtime, 0));
     }
 
     /// <summary>The calling thread, for good.</summary>
     public void Enter(ThreadKind kind) => Install(kind, 0);
 
-    // The runtime's thread runs nothing of ours but finalizers: so one of them it is.
-    private void EnterRuntime()
-    {
-        var done = new StrongBox<Exception?>();
-        LeaveGarbage(this, done);
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        if (done.Value is { } failure)
-        {
-            throw failure;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void LeaveGarbage(ThreadSandbox sandbox, StrongBox<Exception?> done) => _ = new OnFinalizerThread(sandbox, done);
-
     private void Install(ThreadKind kind, uint flags) => Credentials.InstallFilter(_filters.For(SandboxPolicy.NameOf(kind), (int)kind), flags);
-
-    private sealed class OnFinalizerThread(ThreadSandbox sandbox, StrongBox<Exception?> done)
-    {
-        ~OnFinalizerThread()
-        {
-            try
-            {
-                sandbox.Install(ThreadKind.Runtime, 0);
-            }
-            catch (HearthException e)
-            {
-                done.Value = e;
-            }
-        }
-    }
 }

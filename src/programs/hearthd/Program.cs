@@ -25,6 +25,7 @@ try
         return 0;
     }
 
+    DaemonConfinement.Apply();
     (HearthConfig config, string? path) = options.ReadConfig();
     await Daemon.RunAsync(config, path);
     return 0;

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using Grpc.Core;
 using Hearth.Cri.Protocol;
@@ -22,6 +24,56 @@ public class DaemonLifeTests
         await Assert.ThrowsAsync<RpcException>(() => first);
         Assert.False(File.Exists(daemon.Socket));
         Assert.Contains("pods run on", daemon.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Root_and_its_group_are_let_in_and_nobody_else()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "becomes other users");
+        await using var daemon = new DaemonUnderTest();
+        await daemon.StartAsync();
+        // What refuses must be the socket's own mode, not the test's folder.
+        File.SetUnixFileMode(daemon.Folder, (UnixFileMode)0x1ed);
+        const int couldNotConnect = 7;
+
+        Assert.Equal(couldNotConnect, Knock("--reuid=65534", "--regid=65534", "--clear-groups"));
+        Assert.NotEqual(couldNotConnect, Knock("--reuid=65534", "--regid=0", "--clear-groups"));
+        Assert.NotEqual(couldNotConnect, Knock());
+
+        int Knock(params string[] asWhom)
+        {
+            using Process curl = Process.Start(new ProcessStartInfo("setpriv", [.. asWhom, "curl", "--silent", "--max-time", "30", "--http2-prior-knowledge", "--unix-socket", daemon.Socket, "http://cri/"])
+            {
+                RedirectStandardOutput = true,
+            })!;
+            _ = curl.StandardOutput.ReadToEnd();
+            curl.WaitForExit();
+            return curl.ExitCode;
+        }
+    }
+
+    [Fact]
+    public async Task No_thread_of_it_can_look_into_processes_or_load_modules_and_what_it_starts_can_be_given_it_all()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "gives up what only root has");
+        await using var daemon = new DaemonUnderTest();
+        await daemon.StartAsync();
+        await daemon.Runtime.VersionAsync(new VersionRequest());
+        // Bits 0-5, 9, 10, 12, 18, 21, 23, 24, 27, 31: not SYS_PTRACE, SYS_MODULE, SYS_RAWIO, SYS_BOOT, SETUID, NET_RAW and the like.
+        const ulong kept = 0x89A4163F;
+        string[] own = File.ReadAllLines("/proc/self/status");
+        string[][] threads = [.. Directory.GetDirectories($"/proc/{daemon.Id}/task").Select(static task => File.ReadAllLines($"{task}/status"))];
+        Assert.True(threads.Length > 3, $"{threads.Length} threads");
+        Assert.All(threads, status =>
+        {
+            Assert.Equal((Of("CapPrm", own) & kept, 0ul), (Of("CapPrm", status), Of("CapInh", status)));
+            Assert.Equal(Of("CapPrm", status), Of("CapEff", status));
+            // For the shims, plugins and containers of the host that it starts.
+            Assert.Equal((Of("CapBnd", own), 0ul), (Of("CapBnd", status), Of("NoNewPrivs", status)));
+        });
+
+        static ulong Of(string set, string[] status) =>
+            ulong.Parse(status.Single(line => line.StartsWith(set + ":", StringComparison.Ordinal))[(set.Length + 1)..], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
 
     [Fact]

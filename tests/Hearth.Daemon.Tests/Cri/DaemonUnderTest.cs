@@ -20,6 +20,8 @@ public sealed class DaemonUnderTest : IAsyncLifetime
 
     public string Socket => Path.Combine(Folder, "hearthd.sock");
 
+    public int Id => _process!.Id;
+
     public string MetricsAddress { get; private set; } = "";
 
     public RuntimeService.RuntimeServiceClient Runtime => new(_channel!);

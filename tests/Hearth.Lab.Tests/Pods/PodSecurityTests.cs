@@ -1,3 +1,4 @@
+using System.Globalization;
 using Hearth.Cri.Protocol;
 
 namespace Hearth.Lab.Tests.Pods;
@@ -40,4 +41,30 @@ public sealed class PodSecurityTests(PodLab lab) : PodTestBase(lab)
             Assert.Equal("made\n", await Client.OutputAsync(await RunAsync($"powers-{powers.Privileged}", powers), Bridge));
         }
     }
+
+    /// <summary>By the handler "oci": what the daemon starts is root's again, and what it has mounted takes what containers may do.</summary>
+    [Fact]
+    public async Task Containers_of_the_host_have_what_the_daemon_has_given_up_for_itself()
+    {
+        PodSandboxConfig config = Lab.Pod("host-powers");
+        config.Linux.SecurityContext = new LinuxSandboxSecurityContext { Privileged = true };
+        string pod = await RunPodAsync(config, "oci");
+        ContainerConfig privileged = Lab.Idle("privileged");
+        privileged.Linux.SecurityContext = new LinuxContainerSecurityContext { Privileged = true };
+        string all = await Client.RunContainerAsync(pod, config, privileged);
+        string plain = await Client.RunContainerAsync(pod, config, Lab.Idle("plain"));
+
+        ulong mine = Capabilities("CapBnd", File.ReadAllText("/proc/self/status"));
+        Assert.Equal(mine, Capabilities("CapEff", await Client.OutputAsync(all, "cat /proc/self/status")));
+        const ulong trace = 1 << 19, module = 1 << 16;
+        Assert.Equal(trace | module, mine & (trace | module));
+        Assert.Equal(0ul, Capabilities("CapPrm", File.ReadAllText($"/proc/{Lab.DaemonId}/status")) & (trace | module));
+        // In an overlay that the daemon itself has mounted: nodes, owners, and what covers a file of the image.
+        const string Change = "mknod /node c 1 3 && chown 1234:5678 /node && rm /etc/group && touch /new && chown 7 /new && chmod 4755 /new && stat -c %a /new && [ ! -e /etc/group ] && echo changed";
+        Assert.Equal("4755\nchanged\n", await Client.OutputAsync(all, Change));
+        Assert.Equal("4755\nchanged\n", await Client.OutputAsync(plain, Change));
+    }
+
+    private static ulong Capabilities(string set, string status) =>
+        ulong.Parse(status.Split('\n').Single(line => line.StartsWith(set + ":", StringComparison.Ordinal))[(set.Length + 1)..], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 }

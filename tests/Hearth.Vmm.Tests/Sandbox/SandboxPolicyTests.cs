@@ -51,6 +51,16 @@ public sealed class SandboxPolicyTests
             static rule => Assert.NotEmpty(rule.Checks)));
 
     [Fact]
+    public void Sockets_are_of_this_host_and_signals_for_this_process()
+    {
+        SyscallRule[] rules = [.. SandboxPolicy.Kinds.SelectMany(SandboxPolicy.RulesOf)];
+        Assert.Contains(rules, static rule => rule.Name == "socket");
+        Assert.All(rules.Where(static rule => rule.Name == "socket"), static rule => Assert.Contains(SyscallRule.Is(0, SysSocket.AF_UNIX), rule.Checks));
+        Assert.Contains(rules, static rule => rule.Name == "tgkill");
+        Assert.All(rules.Where(static rule => rule.Name == "tgkill"), static rule => Assert.Contains(SyscallRule.Is(0, SyscallRule.OwnProcess), rule.Checks));
+    }
+
+    [Fact]
     public void Every_rule_has_a_reason_and_a_call_that_exists() =>
         Assert.All(SandboxPolicy.Kinds.SelectMany(SandboxPolicy.RulesOf), static rule =>
         {
