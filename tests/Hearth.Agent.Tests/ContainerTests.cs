@@ -347,8 +347,10 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
 
     [Theory]
     [InlineData("nothing-of-that-name", StatusCode.NotFound, "exec: \"nothing-of-that-name\": executable file not found in $PATH")]
-    [InlineData("/no/such/file", StatusCode.NotFound, "exec: \"/no/such/file\": No such file or directory")]
-    [InlineData("/etc/passwd", StatusCode.PermissionDenied, "exec: \"/etc/passwd\": Permission denied")]
+    [InlineData("/no/such/file", StatusCode.NotFound, "exec: \"/no/such/file\": no such file or directory")]
+    [InlineData("../no/such/file", StatusCode.NotFound, "exec: \"../no/such/file\": no such file or directory")]
+    [InlineData("/etc/passwd", StatusCode.PermissionDenied, "exec: \"/etc/passwd\": permission denied")]
+    [InlineData("/etc", StatusCode.PermissionDenied, "exec: \"/etc\": is a directory")]
     public async Task A_program_that_cannot_be_run_is_named(string program, StatusCode code, string message)
     {
         RuntimeSpec spec = AgentUnderTest.Specification("");
@@ -358,6 +360,8 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
 
         Assert.Equal((code, message), (failure.Code, failure.Message));
         await Client.RemoveContainerAsync(new RemoveContainerRequest { ContainerId = id });
+        failure = await Assert.ThrowsAsync<TtrpcException>(() => Agent.CreateAsync(spec with { Process = spec.Process! with { Args = [program] } }, request => request.FindProgram = true));
+        Assert.Equal((code, message), (failure.Code, failure.Message));
     }
 
     [Fact]

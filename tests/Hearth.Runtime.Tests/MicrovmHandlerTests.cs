@@ -98,6 +98,7 @@ public sealed class MicrovmHandlerTests : IAsyncLifetime
         Assert.Equal(("container", "pod", "name", "true", "other"), (
             spec.Annotations!["io.kubernetes.cri.container-type"], spec.Annotations["io.kubernetes.cri.sandbox-id"],
             spec.Annotations["io.kubernetes.cri.container-name"], spec.Annotations["io.hearth.stdin-once"], spec.Annotations["io.hearth.pid-target"]));
+        Assert.Equal("true", spec.Annotations["io.hearth.program-at-start"]);
         Assert.DoesNotContain(spec.Linux!.Namespaces, one => one.Type == "pid");
     }
 

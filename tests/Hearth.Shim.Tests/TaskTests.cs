@@ -170,7 +170,11 @@ public sealed class TaskTests
         Assert.True(shim.Machine!.Stopped.IsCompleted);
         Assert.Empty((await shim.Client.StatusAsync()).Containers);
 
-        await shim.CreateAsync("c", spec with { Process = spec.Process! with { Args = ["not-there"] } });
+        // Managers want to hear of it before they start it; those of CRI when they start it.
+        RuntimeSpec missing = spec with { Process = spec.Process! with { Args = ["not-there"] } };
+        (code, message) = await ShimUnderTest.RefusedAsync(() => shim.CreateAsync("c", missing));
+        Assert.Equal((StatusCode.NotFound, "exec: \"not-there\": executable file not found in $PATH"), (code, message));
+        await shim.CreateAsync("c", missing with { Annotations = new Dictionary<string, string> { ["io.hearth.program-at-start"] = "true" } });
         (code, message) = await ShimUnderTest.RefusedAsync(() => shim.Client.StartAsync("c"));
         Assert.Equal((StatusCode.NotFound, "exec: \"not-there\": executable file not found in $PATH"), (code, message));
         await shim.Client.WaitAsync("c").WaitAsync(ShimUnderTest.Deadline);

@@ -221,6 +221,8 @@ internal sealed class ShimPod : IRunningPod
         Dictionary<string, string> annotations = SandboxSpec.Names(_launch.Pod, "container");
         annotations["io.kubernetes.cri.container-name"] = config.Name;
         annotations["io.kubernetes.cri.image-name"] = config.Image;
+        // A container of CRI is there before its program is looked for, and then says why it did not start.
+        annotations["io.hearth.program-at-start"] = "true";
         if (config.StdinOnce)
         {
             annotations["io.hearth.stdin-once"] = "true";

@@ -18,6 +18,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
 {
     private const int MostSpecBytes = 16 << 20;
     private const string StdinOnce = "io.hearth.stdin-once";
+    private const string ProgramAtStart = "io.hearth.program-at-start";
     private const uint OutOfMemoryStatus = ProcessExit.Killed;
 
     private static readonly TimeSpan s_output = TimeSpan.FromSeconds(2);
@@ -164,6 +165,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
                 PidNamespace = guest.PidNamespace,
                 User = guest.UserLookup,
                 Stdio = container.Init.Streams!.Wanted,
+                FindProgram = container.Spec.Annotations?.GetValueOrDefault(ProgramAtStart) != "true",
             },
             cancellation).ConfigureAwait(false);
         container.Init.GuestPid = made.Pid;

@@ -62,7 +62,7 @@ internal sealed class Container
             }
 
             var container = new Container(host, request.ContainerId, spec with { Process = process }, cgroup, rootfs);
-            container.Prepare(request.Stdio, pidNamespace);
+            container.Prepare(request.Stdio, pidNamespace, request.FindProgram);
             return container;
         }
         catch
@@ -217,7 +217,7 @@ internal sealed class Container
         _rootfs.Remove();
     }
 
-    private void Prepare(StandardStreams stdio, Child? pidNamespace)
+    private void Prepare(StandardStreams stdio, Child? pidNamespace, bool findProgram)
     {
         int namespaces = 0;
         foreach (NamespaceSpec wanted in _spec.Linux?.Namespaces ?? [])
@@ -231,6 +231,7 @@ internal sealed class Container
             Container = _spec,
             RootPath = _rootfs.Root,
             CgroupPath = _cgroup.Path,
+            FindProgram = findProgram,
             Namespaces = namespaces,
             Filter = _filter,
             FilterFlags = _filterFlags,

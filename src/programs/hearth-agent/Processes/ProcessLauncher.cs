@@ -74,7 +74,7 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
 
         try
         {
-            started(child);
+            Tell(started, child);
             return new PreparedProcess(child, near, TakeAnswers(child, near));
         }
         catch
@@ -83,6 +83,18 @@ internal sealed class ProcessLauncher(ChildReaper reaper, string program)
             ChildProcess.Signal(child.Pidfd, Signals.SIGKILL);
             near.Dispose();
             throw;
+        }
+    }
+
+    // One that has ended by then has said why, on the channel.
+    private static void Tell(Action<Child> started, Child child)
+    {
+        try
+        {
+            started(child);
+        }
+        catch (LinuxException e) when (e.Errno == Errno.ESRCH)
+        {
         }
     }
 

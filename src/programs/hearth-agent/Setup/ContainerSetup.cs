@@ -24,6 +24,9 @@ internal sealed record ContainerSetup
     /// <summary>The container's own cgroup, for a mount of cgroups without a cgroup namespace.</summary>
     public string CgroupPath { get; init; } = "";
 
+    /// <summary>Whether its program is looked for before the process is ready, and not only when it starts.</summary>
+    public bool FindProgram { get; init; }
+
     /// <summary><c>CLONE_NEW*</c> to unshare, or to enter.</summary>
     public int Namespaces { get; init; }
 

@@ -46,7 +46,7 @@ internal static class ProcessStart
 
         // A directory that is not below the root would be a way out (CVE-2024-21626); the C library refuses to name one.
         _ = Directory.GetCurrentDirectory();
-        string program = Find(process);
+        string program = FindIn(process, ".");
         if (process.NoNewPrivileges)
         {
             Credentials.SetNoNewPrivileges();
@@ -70,26 +70,29 @@ internal static class ProcessStart
         }
     }
 
-    private static string Find(ProcessSpec process)
+    /// <summary>The path of the process's program, seen from a directory. What only the kernel knows of it is left to the exec.</summary>
+    /// <exception cref="TtrpcException">NotFound, or PermissionDenied, in the words that managers look for: runc's.</exception>
+    public static string FindIn(ProcessSpec process, string directory)
     {
         string name = process.Args[0];
         if (name.Contains('/'))
         {
-            return name;
+            string named = Path.Combine(directory, name);
+            return Refusal(named) is { } errno ? throw Refused(name, errno) : named;
         }
 
         string path = process.Env.LastOrDefault(static variable => variable.StartsWith("PATH=", StringComparison.Ordinal))?["PATH=".Length..] ?? DefaultPath;
         bool found = false;
-        foreach (string directory in path.Split(':'))
+        foreach (string folder in path.Split(':'))
         {
-            string candidate = Path.Combine(directory.Length == 0 ? "." : directory, name);
+            string candidate = Path.Combine(directory, folder, name);
             if (!File.Exists(candidate))
             {
                 continue;
             }
 
             found = true;
-            if ((File.GetUnixFileMode(candidate) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0)
+            if (Refusal(candidate) is null)
             {
                 return candidate;
             }
@@ -100,14 +103,44 @@ internal static class ProcessStart
             : new TtrpcException(StatusCode.NotFound, $"exec: \"{name}\": executable file not found in $PATH");
     }
 
+    // Who asks may be another user than the one who runs it: only what is so for everybody is said.
+    private static Errno? Refusal(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            return Errno.EISDIR;
+        }
+
+        if (!File.Exists(path))
+        {
+            try
+            {
+                FileDescriptor.Open(path, Fcntl.O_PATH).Dispose();
+                return null;
+            }
+            catch (LinuxException e) when (e.Errno is Errno.ENOENT or Errno.ENOTDIR)
+            {
+                return e.Errno;
+            }
+            catch (LinuxException)
+            {
+                return null;
+            }
+        }
+
+        const UnixFileMode execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        return (File.GetUnixFileMode(path) & execute) == 0 ? Errno.EACCES : null;
+    }
+
     private static TtrpcException Refused(string name, Errno errno)
     {
         StatusCode code = errno switch
         {
             Errno.ENOENT or Errno.ENOTDIR => StatusCode.NotFound,
-            Errno.EACCES or Errno.EPERM => StatusCode.PermissionDenied,
+            Errno.EACCES or Errno.EPERM or Errno.EISDIR => StatusCode.PermissionDenied,
             _ => StatusCode.Unknown,
         };
-        return new TtrpcException(code, $"exec: \"{name}\": {LinuxException.Describe(errno)}");
+        string words = LinuxException.Describe(errno);
+        return new TtrpcException(code, $"exec: \"{name}\": {char.ToLowerInvariant(words[0])}{words[1..]}");
     }
 }

@@ -37,6 +37,10 @@ internal static class SetupRole
             else
             {
                 new ContainerRoot(setup, channel, descriptors).Make();
+                if (setup.FindProgram)
+                {
+                    ProcessStart.FindIn(setup.Process, setup.Process.Cwd);
+                }
             }
 
             channel.Send([SetupChannel.Ready]);
