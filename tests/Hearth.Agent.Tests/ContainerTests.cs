@@ -350,7 +350,7 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
     [InlineData("/no/such/file", StatusCode.NotFound, "exec: \"/no/such/file\": no such file or directory")]
     [InlineData("../no/such/file", StatusCode.NotFound, "exec: \"../no/such/file\": no such file or directory")]
     [InlineData("/etc/passwd", StatusCode.PermissionDenied, "exec: \"/etc/passwd\": permission denied")]
-    [InlineData("/etc", StatusCode.PermissionDenied, "exec: \"/etc\": is a directory")]
+    [InlineData("/etc", StatusCode.PermissionDenied, "exec: \"/etc\": is a directory: permission denied")]
     public async Task A_program_that_cannot_be_run_is_named(string program, StatusCode code, string message)
     {
         RuntimeSpec spec = AgentUnderTest.Specification("");

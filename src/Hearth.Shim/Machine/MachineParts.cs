@@ -72,6 +72,12 @@ internal sealed class MachineParts : IAsyncDisposable
         WriteDown(monitor.Process);
     }
 
+    /// <summary>Before an image of a container's root is made.</summary>
+    public void WillMake(string rootImage) => WriteDown(record => record with { RootImages = [.. record.RootImages, rootImage] });
+
+    /// <summary>After it has lost its name.</summary>
+    public void Forget(string rootImage) => WriteDown(record => record with { RootImages = [.. record.RootImages.Where(image => image != rootImage)] });
+
     public void Take(HostProcess virtiofsd)
     {
         Virtiofsd = virtiofsd;
@@ -133,7 +139,7 @@ internal static class MachineRemains
     /// <summary>Gives back what is no process. What is gone already is no error.</summary>
     public static async Task RemoveAsync(string folder, MachineRecord record)
     {
-        foreach (string? file in (string?[])[record.ScratchDisk, record.JailUser])
+        foreach (string? file in (string?[])[record.ScratchDisk, record.JailUser, .. record.RootImages])
         {
             if (File.Exists(file))
             {

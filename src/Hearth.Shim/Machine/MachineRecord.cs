@@ -12,6 +12,9 @@ internal sealed record MachineRecord
     /// <summary>The scratch disk, which has a name only until the machine has opened it.</summary>
     public string? ScratchDisk { get; init; }
 
+    /// <summary>Images of containers' roots, which have names only until the machine has opened them.</summary>
+    public IReadOnlyList<string> RootImages { get; init; } = [];
+
     /// <summary>The file that keeps the number of the monitor's user; null for none.</summary>
     public string? JailUser { get; init; }
 

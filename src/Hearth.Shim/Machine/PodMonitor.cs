@@ -13,12 +13,12 @@ internal sealed class PodMonitor : IAsyncDisposable
 {
     private const int MaxIdLength = 64;
 
-    private readonly IMonitorFiles _files;
+    private readonly string _name;
 
-    private PodMonitor(HostProcess process, IMonitorFiles files)
+    private PodMonitor(string name, HostProcess process, IMonitorFiles files)
     {
+        _name = name;
         Process = process;
-        _files = files;
         Client = new FirecrackerClient(files.ApiSocket.Here);
     }
 
@@ -57,7 +57,7 @@ internal sealed class PodMonitor : IAsyncDisposable
                 ProgramFinder.Find(config.Monitor, "monitor"),
                 ["--id", IdOf(options.PodId), .. arguments],
                 new HostConfinement { NetworkNamespace = network });
-        return new PodMonitor(process, files);
+        return new PodMonitor(config.Monitor, process, files);
     }
 
     /// <summary>Of Firecracker's API; empty before it answers.</summary>
@@ -65,8 +65,13 @@ internal sealed class PodMonitor : IAsyncDisposable
 
     /// <summary>Waits for the API, and asks who it is.</summary>
     /// <returns>The version of Firecracker's API.</returns>
-    public async Task<string> WaitForApiAsync(CancellationToken cancellation) =>
+    /// <exception cref="HearthException">It is one that pods cannot run on.</exception>
+    public async Task<string> WaitForApiAsync(CancellationToken cancellation)
+    {
         Version = await Client.WaitForVersionAsync(() => Process.Exited.IsCompleted, cancellation).ConfigureAwait(false);
+        MonitorVersions.Check(_name, Version);
+        return Version;
+    }
 
     public async ValueTask DisposeAsync()
     {

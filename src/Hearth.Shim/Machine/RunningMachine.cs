@@ -28,6 +28,9 @@ internal sealed class RunningMachine : IPodMachine
     private readonly CopiedVolumes? _copies;
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _shown = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _imageVolumes = new(StringComparer.Ordinal);
+
+    // Only one root at a time is mounted to be copied.
+    private readonly SemaphoreSlim _copying = new(1, 1);
     private volatile bool _stopping;
     private int _imageVolumeNumber;
     private int _disposed;
@@ -60,11 +63,12 @@ internal sealed class RunningMachine : IPodMachine
             return await AttachImageAsync(containerId, only, cancellation).ConfigureAwait(false);
         }
 
-        SharedFolder shared = _parts.Shared ?? throw new HearthException(
-            "The container's root is not a file system image, and this monitor has no virtio-fs to show the guest anything else: use hearth-vmm as monitor, or a manager that gives images.");
-        string name = rootfs.Count > 0
-            ? shared.AddMounts(rootfs)
-            : shared.AddBind(Path.GetFullPath(spec.Root?.Path is { Length: > 0 } root ? root : "rootfs", bundle), recursive: true, ReadOnlyPart.Nothing, keepsUp: false).Name;
+        if (_parts.Shared is not { } shared)
+        {
+            return await AttachCopiedRootAsync(containerId, bundle, spec, rootfs, cancellation).ConfigureAwait(false);
+        }
+
+        string name = AddRoot(shared, bundle, spec, rootfs);
         Remember(containerId, name);
         return new RootFilesystem
         {
@@ -151,11 +155,43 @@ internal sealed class RunningMachine : IPodMachine
         await _parts.DisposeAsync().ConfigureAwait(false);
         await Stopped.ConfigureAwait(false);
         _drives.Dispose();
+        _copying.Dispose();
     }
 
     // A drive is read-only, and cannot become anything else.
     private static bool IsImage(string? type, string? source, IEnumerable<string> options) =>
         type is "erofs" or "squashfs" or "ext4" && options.Contains("ro") && File.Exists(source);
+
+    private static string AddRoot(SharedFolder shared, string bundle, RuntimeSpec spec, IReadOnlyList<Mount> rootfs) => rootfs.Count > 0
+        ? shared.AddMounts(rootfs)
+        : shared.AddBind(Path.GetFullPath(spec.Root?.Path is { Length: > 0 } root ? root : "rootfs", bundle), recursive: true, ReadOnlyPart.Nothing, keepsUp: false).Name;
+
+    /// <summary>Without virtio-fs: what the root has now, on a drive; what the container changes stays in the machine.</summary>
+    private async Task<RootFilesystem> AttachCopiedRootAsync(
+        string containerId, string bundle, RuntimeSpec spec, IReadOnlyList<Mount> rootfs, CancellationToken cancellation)
+    {
+        string image = $"{_options.Config.Daemon.Root}/scratch/root-{RandomBytes.Name()}.ext4";
+        // Beside the template of scratch disks, for root's eyes only.
+        Directory.CreateDirectory(Path.GetDirectoryName(image)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        _parts.WillMake(image);
+        await _copying.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            using (var mounted = new SharedFolder(_parts.Folder.Shared))
+            {
+                await RootImage.MakeAsync(mounted.PathOf(AddRoot(mounted, bundle, spec, rootfs)), image, cancellation).ConfigureAwait(false);
+            }
+
+            return await AttachImageAsync(containerId, new Mount { Type = "ext4", Source = image, Options = { "ro" } }, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            // The monitor has opened it: so it goes with the machine, whatever happens to this process.
+            File.Delete(image);
+            _parts.Forget(image);
+            _copying.Release();
+        }
+    }
 
     private async Task<RootFilesystem> AttachImageAsync(string containerId, Mount mount, CancellationToken cancellation) => new()
     {

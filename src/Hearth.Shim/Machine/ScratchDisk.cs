@@ -49,23 +49,10 @@ internal static class ScratchDisk
         string next = $"{template}.{RandomBytes.Name()}";
         try
         {
-            string mke2fs = File.Exists("/usr/sbin/mke2fs") ? "/usr/sbin/mke2fs" : "/sbin/mke2fs";
-            if (!File.Exists(mke2fs))
-            {
-                throw new HearthException("There is no mke2fs, which makes pods' scratch disks: install e2fsprogs, or set scratch_mib = 0 in [microvm] of hearth.toml.");
-            }
-
-            await using HostProcess process = HostProcess.Start(mke2fs,
-            [
-                "-q", "-F", "-t", "ext4", "-O", "^has_journal,^resize_inode", "-G", "4096", "-m", "0", "-E", "lazy_itable_init=1,nodiscard",
-                next, string.Create(CultureInfo.InvariantCulture, $"{mebibytes}M"),
-            ]);
-            int status = await process.Exited.WaitAsync(cancellation).ConfigureAwait(false);
-            if (status != 0)
-            {
-                throw new HearthException($"mke2fs could not make a scratch disk of {mebibytes} MiB in {Path.GetDirectoryName(template)} (status {status}): {process.Output.Lines(5)}");
-            }
-
+            await Mke2fs.RunAsync(
+                [next, string.Create(CultureInfo.InvariantCulture, $"{mebibytes}M")],
+                $"a scratch disk of {mebibytes} MiB in {Path.GetDirectoryName(template)} (none is needed with scratch_mib = 0 in [microvm] of hearth.toml)",
+                cancellation).ConfigureAwait(false);
             // Another pod may have made it meanwhile: the same.
             File.Move(next, template, overwrite: true);
         }

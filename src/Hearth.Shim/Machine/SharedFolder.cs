@@ -9,7 +9,7 @@ namespace Hearth.Shim.Machine;
 /// The one folder that virtio-fs shows the guest: what containers see of the host is mounted in it, under numbers that are
 /// not used twice. The mounts are in this process's mount namespace and end with it. Thread: any.
 /// </summary>
-internal sealed class SharedFolder
+internal sealed class SharedFolder : IDisposable
 {
     /// <summary>Where the guest has it.</summary>
     public const string GuestPath = "/run/hearth/shared";
@@ -66,6 +66,12 @@ internal sealed class SharedFolder
             throw;
         }
     });
+
+    /// <summary>Where something is on the host.</summary>
+    public string PathOf(string name) => $"{_path}/{name}";
+
+    /// <summary>Takes all of it away, in a process that goes on without it.</summary>
+    public void Dispose() => Unmount(_path);
 
     /// <summary>Takes something away; what is gone is no error.</summary>
     public void Remove(string name)

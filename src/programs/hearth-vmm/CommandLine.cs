@@ -49,7 +49,7 @@ internal sealed record CommandLine
         ("show-log-origin", null, "Whether log lines say where they come from"),
         ("start-time-cpu-us", "US", "CPU time at the process's start"),
         ("start-time-us", "US", "Wall-clock time at the process's start"),
-        ("strict-firecracker", null, "Refuse what Firecracker itself does not have"),
+        ("strict-firecracker", null, "Refuse what Firecracker itself does not have, as under the name firecracker"),
         ("version", null, "Shows the version"),
     ];
 
@@ -100,9 +100,11 @@ internal sealed record CommandLine
         }
     }
 
+    /// <param name="arguments">The options.</param>
+    /// <param name="program">The name that the monitor was started by: as <c>firecracker</c> it is strictly that.</param>
     /// <exception cref="ArgumentParsingException">An option is unknown, repeated, lacks its value, or has a bad one.</exception>
     /// <exception cref="ConfigurationException">There is no such log level, which is a bad configuration to Firecracker.</exception>
-    public static CommandLine Parse(ReadOnlySpan<string> arguments)
+    public static CommandLine Parse(ReadOnlySpan<string> arguments, string program)
     {
         // What follows a lone "--" is not for the monitor. Help and version are given whatever else is asked for.
         int separator = arguments.IndexOf("--");
@@ -148,7 +150,7 @@ internal sealed record CommandLine
                 Id = Id(given.GetValueOrDefault("id", "anonymous-instance")),
                 BootTimer = given.ContainsKey("boot-timer"),
                 NoSeccomp = given.ContainsKey("no-seccomp"),
-                StrictFirecracker = given.ContainsKey("strict-firecracker"),
+                StrictFirecracker = given.ContainsKey("strict-firecracker") || Path.GetFileName(program) == "firecracker",
                 MmdsSizeLimit = (int)(Number(given, "mmds-size-limit", int.MaxValue / 2) ?? maxPayloadBytes),
             },
             Logger = new LoggerConfig

@@ -21,7 +21,7 @@ if (args is ["--kvm-speed"])
 CommandLine arguments;
 try
 {
-    arguments = CommandLine.Parse(args);
+    arguments = CommandLine.Parse(args, Environment.GetCommandLineArgs()[0]);
 }
 catch (ArgumentParsingException e)
 {

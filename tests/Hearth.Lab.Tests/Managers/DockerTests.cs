@@ -61,6 +61,20 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
     }
 
     [Theory]
+    [InlineData("not-there", 127)]
+    [InlineData("/etc", 126)]
+    public void A_program_that_cannot_run_has_the_known_status(string program, int expected)
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+
+        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", "hearth", "--network", "none", lab.Busybox, program);
+
+        Assert.True(status == expected && errors.Contains($"exec: \"{program}\""), $"{status}: {output}{errors}");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
+    [Theory]
     [InlineData("this host's network", "--network", "host")]
     [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]
     public void What_a_machine_cannot_give_is_refused_in_words_and_leaves_nothing(string because, params string[] options)

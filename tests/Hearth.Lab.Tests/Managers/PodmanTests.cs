@@ -18,8 +18,8 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         Assert.NotEqual(File.ReadAllText("/proc/sys/kernel/osrelease").Trim(), lines[0]);
         Assert.Equal("typed", lines[1]);
         Assert.Contains("wrong", errors);
-        (status, output, errors) = lab.Run("", "script", "-qec", $"podman run --rm -it --network none {lab.Busybox} sh -c 'tty; exit 4'", "/dev/null");
-        Assert.True(status == 4 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
+        (status, output, errors) = lab.Run("", "script", "-qec", $"stty rows 33 cols 77; podman run --rm -it --network none {lab.Busybox} sh -c 'tty; stty size; exit 4'", "/dev/null");
+        Assert.True(status == 4 && output.Contains("/dev/pts/") && output.Contains("33 77"), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsPodmans);
     }
 
@@ -45,6 +45,7 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         (status, output, errors) = lab.Run("", "script", "-qec", "podman exec -it c tty", "/dev/null");
         Assert.True(status == 0 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
         Assert.NotEqual(0, lab.Podman("healthcheck", "run", "c").Status);
+        Assert.Equal((127, 126), (lab.Podman("exec", "c", "not-there").Status, lab.Podman("exec", "c", "/etc/passwd").Status));
 
         // Into the container's own files, and not into this host's.
         string file = Path.Combine(lab.Folder, "ok");
@@ -100,6 +101,21 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         lab.Ok("rm", "-f", "-t", "60", "p-client");
         Assert.Equal("page", lab.Ok("exec", "p-server", "cat", "/www/index.html"));
         lab.Ok("pod", "rm", "-f", "-t", "60", "p");
+        lab.NothingLeft(before, lab.IsPodmans);
+    }
+
+    [Theory]
+    [InlineData("not-there", 127)]
+    [InlineData("/no/such", 127)]
+    [InlineData("/etc", 126)]
+    public void A_program_that_cannot_run_has_the_known_status(string program, int expected)
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+
+        (int status, string output, string errors) = lab.Podman("run", "--rm", "--network", "none", lab.Busybox, program);
+
+        Assert.True(status == expected && errors.Contains($"exec: \"{program}\""), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsPodmans);
     }
 

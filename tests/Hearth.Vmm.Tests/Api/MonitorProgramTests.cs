@@ -12,6 +12,9 @@ public sealed class MonitorProgramTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-program-").FullName;
     private readonly List<Process> _processes = [];
 
+    // By which the monitor is started; null for its own.
+    private string? _name;
+
     private string SocketPath => Path.Combine(_folder, "api.sock");
 
     public void Dispose()
@@ -242,6 +245,18 @@ public sealed class MonitorProgramTests : IDisposable
         Assert.Equal(code, actual);
     }
 
+    [Fact]
+    public void Under_firecrackers_name_the_monitor_is_strictly_that()
+    {
+        _name = Path.Combine(_folder, "firecracker");
+        File.CreateSymbolicLink(_name, Program);
+        Listen();
+
+        string refused = Curl("-X", "PUT", "http://localhost/filesystems/a", "-d", """{"tag":"a","socket":"/s"}""");
+
+        Assert.Contains("--strict-firecracker", refused, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("{", "line 1")]
     [InlineData("""{"drives":[]}""", "missing field `boot-source`")]
@@ -336,15 +351,7 @@ public sealed class MonitorProgramTests : IDisposable
 
     private Process StartMonitor(string[] arguments)
     {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Hearth.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        string program = Path.Combine(folder, "out", "bin", "hearth-vmm");
-        Assert.True(File.Exists(program), "out/bin/hearth-vmm is missing: run ./build hearth-vmm");
-        Process process = Process.Start(new ProcessStartInfo(program, arguments)
+        Process process = Process.Start(new ProcessStartInfo(_name ?? Program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -352,6 +359,22 @@ public sealed class MonitorProgramTests : IDisposable
         })!;
         _processes.Add(process);
         return process;
+    }
+
+    private static string Program
+    {
+        get
+        {
+            string folder = AppContext.BaseDirectory;
+            while (!File.Exists(Path.Combine(folder, "Hearth.slnx")))
+            {
+                folder = Path.GetDirectoryName(folder)!;
+            }
+
+            string program = Path.Combine(folder, "out", "bin", "hearth-vmm");
+            Assert.True(File.Exists(program), "out/bin/hearth-vmm is missing: run ./build hearth-vmm");
+            return program;
+        }
     }
 
     private string Curl(params string[] arguments)

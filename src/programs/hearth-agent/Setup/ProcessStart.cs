@@ -140,7 +140,8 @@ internal static class ProcessStart
             Errno.EACCES or Errno.EPERM or Errno.EISDIR => StatusCode.PermissionDenied,
             _ => StatusCode.Unknown,
         };
-        string words = LinuxException.Describe(errno);
+        // Managers know a program that is none by the last two words.
+        string words = errno == Errno.EISDIR ? $"is a directory: {LinuxException.Describe(Errno.EACCES).ToLowerInvariant()}" : LinuxException.Describe(errno);
         return new TtrpcException(code, $"exec: \"{name}\": {char.ToLowerInvariant(words[0])}{words[1..]}");
     }
 }
