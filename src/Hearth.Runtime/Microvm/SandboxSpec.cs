@@ -38,7 +38,9 @@ internal static class SandboxSpec
             Linux = new LinuxSpec
             {
                 Namespaces = pod.NetworkNamespace.Length == 0 ? [] : [new NamespaceSpec { Type = "network", Path = pod.NetworkNamespace }],
-                CgroupsPath = config.CgroupParent.Length == 0 ? null : $"{config.CgroupParent.TrimEnd('/')}/{pod.Id}",
+                CgroupsPath = config.CgroupParent.Length == 0 ? null
+                    : config.CgroupParent.EndsWith(".slice", StringComparison.Ordinal) ? $"{Path.GetFileName(config.CgroupParent)}:hearth:{pod.Id}"
+                    : $"{config.CgroupParent.TrimEnd('/')}/{pod.Id}",
                 Sysctl = config.Sysctls.Count == 0 ? null : config.Sysctls,
             },
             Annotations = annotations,

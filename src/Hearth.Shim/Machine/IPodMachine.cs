@@ -22,6 +22,9 @@ public sealed record PodMachineOptions
     /// <summary>The path of the pod's network namespace; null for a pod without a network.</summary>
     public string? NetworkNamespace { get; init; }
 
+    /// <summary>The cgroup below the host's mount that the manager wants the pod to be in; null if it does not say.</summary>
+    public string? Cgroup { get; init; }
+
     public string Hostname { get; init; } = "";
 
     /// <summary>Told what the host does not have for the pod, which runs without it. Thread: any.</summary>

@@ -9,6 +9,9 @@ namespace Hearth.Shim.Machine;
 /// <param name="Killed">A process of it was killed for want of memory: its own limit's, or the host's.</param>
 internal readonly record struct OutOfMemory(bool ReachedLimit, bool Killed);
 
+/// <summary>Writes down the directories of a pod's cgroup, and of its manager's above it, before they are there.</summary>
+internal delegate void CgroupsWriter(IReadOnlyList<string> own, IReadOnlyList<string> manager);
+
 /// <summary>
 /// A pod's cgroup on the host: memory, processes and CPU time of what serves the pod, by the size of its machine. Made here,
 /// so that virtiofsd is in it too; the jailer sets the limits. A controller that the host does not have is done without, and
@@ -65,7 +68,8 @@ internal sealed class JailCgroup
 
     /// <summary>Makes the cgroup, empty.</summary>
     /// <param name="hierarchy">The host's.</param>
-    /// <param name="parent">The cgroup above, as <c>jail_cgroup</c> says.</param>
+    /// <param name="manager">The pod's cgroup as its manager wants it, to be above: so what the pod takes is counted there. Null for none.</param>
+    /// <param name="parent">The cgroup above where there is no such, or it cannot be used: as <c>jail_cgroup</c> says.</param>
     /// <param name="name">The jail's identifier: nobody else's.</param>
     /// <param name="vcpus">The machine's.</param>
     /// <param name="memoryMib">The machine's.</param>
@@ -73,14 +77,26 @@ internal sealed class JailCgroup
     /// <param name="writeDown">Told its directories before they are there: who dies in between leaves none that nobody knows.</param>
     /// <returns>Null if there is none to be had.</returns>
     /// <exception cref="HearthException">The parent's name is none, or it cannot be made.</exception>
-    public static JailCgroup? Create(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib, Action<string> warn, Action<IReadOnlyList<string>> writeDown)
+    public static JailCgroup? Create(
+        CgroupHierarchy hierarchy, string? manager, string parent, string name, int vcpus, int memoryMib, Action<string> warn, CgroupsWriter writeDown)
     {
         if (!parent.Split('/').All(DirectoryHandle.IsName))
         {
             throw new HearthException($"jail_cgroup of [microvm] is \"{parent}\", which is no cgroup below the host's own: it is names with slashes between them.");
         }
 
-        CgroupHierarchy usable = hierarchy.Enable(parent);
+        string[] managerFolders = manager is null ? [] : [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{manager}")];
+        writeDown([], managerFolders);
+        CgroupHierarchy usable = manager is null ? hierarchy.Enable(parent) : hierarchy.Enable(manager);
+        if (manager is not null && usable.Mounts.Count < hierarchy.Mounts.Count)
+        {
+            // A cgroup above that has processes gives no controllers to those below.
+            warn($"The pod's processes on the host are not in the manager's cgroup {manager}: {usable.Problem}.");
+            manager = null;
+            usable = hierarchy.Enable(parent);
+        }
+
+        parent = manager ?? parent;
         if (usable.Missing.Count > 0)
         {
             warn($"The pod has no limit of its own on the host for {string.Join(", ", usable.Missing)}: {usable.Problem}. hearth doctor says what to do.");
@@ -92,7 +108,7 @@ internal sealed class JailCgroup
         }
 
         var cgroup = new JailCgroup(usable, parent, name, vcpus, memoryMib);
-        writeDown(cgroup.Folders);
+        writeDown(cgroup.Folders, managerFolders);
         try
         {
             foreach (string folder in cgroup.Folders)
@@ -162,6 +178,25 @@ internal sealed class JailCgroup
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>Removes a manager's cgroup for the pod, unless somebody else is in it or below.</summary>
+    public static void Leave(string folder)
+    {
+        try
+        {
+            // hearth-oci's stand-in has one there.
+            foreach (string below in Directory.Exists(folder) ? Directory.GetDirectories(folder) : [])
+            {
+                Directory.Delete(below);
+            }
+
+            Directory.Delete(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is the manager's to remove, or gone.
         }
     }
 

@@ -56,7 +56,7 @@ internal sealed class MachineParts : IAsyncDisposable
         if (options.Config.Microvm.JailCgroup is { Length: > 0 } parent)
         {
             Cgroup = JailCgroup.Create(
-                CgroupHierarchy.OfHost(), parent, id, options.Vcpus, options.MemoryMib, options.Warn, folders => WriteDown(record => record with { Cgroups = folders }));
+                CgroupHierarchy.OfHost(), options.Cgroup, parent, id, options.Vcpus, options.MemoryMib, options.Warn, (own, manager) => WriteDown(record => record with { Cgroups = own, ManagerCgroups = manager }));
         }
 
         return Files = new MonitorJail(Folder.Path, ProgramFinder.Find(options.Config.Microvm.Monitor, "monitor"), id, user, Cgroup);
@@ -155,6 +155,11 @@ internal static class MachineRemains
         foreach (string cgroup in record.Cgroups)
         {
             await JailCgroup.RemoveAsync(cgroup).ConfigureAwait(false);
+        }
+
+        foreach (string cgroup in record.ManagerCgroups)
+        {
+            JailCgroup.Leave(cgroup);
         }
 
         PodFolder.Delete(folder);

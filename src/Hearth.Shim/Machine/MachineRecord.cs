@@ -21,6 +21,9 @@ internal sealed record MachineRecord
     /// <summary>The directories of the pod's cgroup.</summary>
     public IReadOnlyList<string> Cgroups { get; init; } = [];
 
+    /// <summary>The directories of the manager's cgroup for the pod, above <see cref="Cgroups"/>.</summary>
+    public IReadOnlyList<string> ManagerCgroups { get; init; } = [];
+
     public IReadOnlyList<ProcessRecord> Processes { get; init; } = [];
 
     /// <summary>Null if there is none, or it was cut off.</summary>

@@ -127,6 +127,7 @@ internal sealed class Pod : IAsyncDisposable
                 Vcpus = Size.Vcpus,
                 MemoryMib = Size.MemoryMib,
                 NetworkNamespace = string.IsNullOrEmpty(network.Path) ? null : network.Path,
+                Cgroup = CgroupsPath.Parse(spec.Linux?.CgroupsPath),
                 Hostname = spec.Hostname ?? "",
                 Warn = Log.Info,
                 Detail = Log.Debug,

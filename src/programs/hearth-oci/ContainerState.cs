@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
 
@@ -48,6 +49,9 @@ internal sealed class StateFolder(string root)
 
     /// <summary>The bundle that the shim is given.</summary>
     public string BundleOf(string id) => Path.Combine(Root, id, BundleName);
+
+    /// <summary>The specification that the shim was given.</summary>
+    public RuntimeSpec SpecOf(string id) => RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(BundleOf(id), "config.json")));
 
     /// <summary>Takes an id: nobody else has it from now on.</summary>
     /// <exception cref="OciException">It is taken.</exception>

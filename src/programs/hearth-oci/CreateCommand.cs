@@ -50,7 +50,7 @@ internal sealed class CreateCommand
         }
         catch
         {
-            await create.UndoAsync();
+            await create.UndoAsync(spec);
             throw;
         }
     }
@@ -62,6 +62,7 @@ internal sealed class CreateCommand
         string given = network?.Path ?? "";
         ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
+        StandInCgroup.Enter(spec, standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
         WriteBundle(PodSharing.Describe(spec, companion?.PodId), given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
         string address = await ShimCommands.StartAsync(_id, _states.BundleOf(_id));
@@ -154,7 +155,7 @@ internal sealed class CreateCommand
         File.WriteAllBytes(Path.Combine(_states.BundleOf(_id), Config), own.ToJson());
     }
 
-    private async Task UndoAsync()
+    private async Task UndoAsync(RuntimeSpec spec)
     {
         try
         {
@@ -168,6 +169,7 @@ internal sealed class CreateCommand
             Console.Error.WriteLine($"hearth-oci: what is left of {_id} could not be removed: {e.Message}");
         }
 
+        StandInCgroup.Leave(spec);
         _states.Remove(_id);
     }
 }

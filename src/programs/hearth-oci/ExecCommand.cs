@@ -90,7 +90,7 @@ internal static class ExecCommand
         }
 
         // As the container's own process, with what the command line says otherwise.
-        ProcessSpec container = RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(states.BundleOf(state.Id), "config.json"))).Process!;
+        ProcessSpec container = states.SpecOf(state.Id).Process!;
         return container with
         {
             Args = [.. arguments.Operands.Skip(1)],

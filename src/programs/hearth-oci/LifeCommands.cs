@@ -80,6 +80,7 @@ internal static class LifeCommands
         await ForgetAsync(state);
         // By its own name: the pod's would be another container's, which goes on.
         await ShimCommands.DeleteAsync(id, states.BundleOf(id));
+        StandInCgroup.Leave(states.SpecOf(id));
         await hooks.RunStoppedAsync();
         states.Remove(id);
     }
@@ -149,7 +150,7 @@ internal static class LifeCommands
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException)
         {
             // The manager has removed the bundle, and its hooks with it.
-            return new ContainerHooks(RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(states.BundleOf(state.Id), "config.json"))), state.Id, state.Bundle);
+            return new ContainerHooks(states.SpecOf(state.Id), state.Id, state.Bundle);
         }
     }
 }

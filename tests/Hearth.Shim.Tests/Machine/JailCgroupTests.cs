@@ -10,6 +10,7 @@ public sealed class JailCgroupTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-cgroup-").FullName;
     private readonly List<string> _warnings = [];
     private readonly List<string> _written = [];
+    private IReadOnlyList<string> _managers = [];
 
     private string Parent => Path.GetFileName(_folder);
 
@@ -44,10 +45,10 @@ public sealed class JailCgroupTests : IDisposable
         // No kernel answers here: there is no file that controllers could be asked for in.
         string unified = MakeUnified("locked", "memory pids");
         CgroupHierarchy hierarchy = CgroupHierarchy.Find([$"cgroup2 {unified} cgroup2 rw 0 0"]);
-        Assert.Null(JailCgroup.Create(hierarchy, Parent, "pod", 1, 128, _warnings.Add, _written.AddRange));
+        Assert.Null(JailCgroup.Create(hierarchy, null, Parent, "pod", 1, 128, _warnings.Add, (own, _) => _written.AddRange(own)));
         Assert.Contains("memory, pids, cpu", _warnings.Single(), StringComparison.Ordinal);
         Assert.Contains("subtree_control", _warnings.Single(), StringComparison.Ordinal);
-        Assert.Throws<HearthException>(() => JailCgroup.Create(hierarchy, "../up", "pod", 1, 128, _warnings.Add, _written.AddRange));
+        Assert.Throws<HearthException>(() => JailCgroup.Create(hierarchy, null, "../up", "pod", 1, 128, _warnings.Add, (own, _) => _written.AddRange(own)));
     }
 
     [Fact]
@@ -65,6 +66,32 @@ public sealed class JailCgroupTests : IDisposable
         }
 
         Assert.Equal(128 + Signals.SIGKILL, await process.Exited);
+    }
+
+    [Fact]
+    public async Task A_pod_is_below_its_managers_cgroup_which_goes_with_it_but_not_with_somebody_in_it()
+    {
+        Assert.SkipWhen(ReasonToSkip is not null, ReasonToSkip ?? "");
+        string manager = $"{Parent}/of-the-manager";
+        JailCgroup cgroup = Make("pod", manager);
+        Assert.All(cgroup.Folders, folder => Assert.EndsWith($"/{manager}/pod", folder, StringComparison.Ordinal));
+        Assert.Contains($"--parent-cgroup {manager} ", string.Join(' ', cgroup.Arguments), StringComparison.Ordinal);
+        string[] others = [.. _managers.Select(folder => Directory.CreateDirectory($"{folder}/other").FullName)];
+        await using HostProcess process = HostProcess.Start("/bin/sleep", ["1000"]);
+        others.ToList().ForEach(other => File.WriteAllText($"{other}/cgroup.procs", $"{process.Pid}"));
+        foreach (string folder in cgroup.Folders)
+        {
+            await JailCgroup.RemoveAsync(folder);
+        }
+
+        _managers.ToList().ForEach(JailCgroup.Leave);
+        Assert.All(others, other => Assert.True(Directory.Exists(other)));
+        Assert.False(process.Exited.IsCompleted);
+        process.Kill();
+        await process.Exited;
+
+        _managers.ToList().ForEach(JailCgroup.Leave);
+        Assert.DoesNotContain(_managers, Directory.Exists);
     }
 
     [Fact]
@@ -105,16 +132,17 @@ public sealed class JailCgroupTests : IDisposable
         Assert.Contains("did not say", MonitorEnd.ReasonOf(148, "", null), StringComparison.Ordinal);
     }
 
-    private JailCgroup Make(string name)
+    private JailCgroup Make(string name, string? manager = null)
     {
         JailCgroup? made = null;
         try
         {
-            made = JailCgroup.Create(CgroupHierarchy.OfHost(), Parent, name, 1, 1, _warnings.Add, folders =>
+            made = JailCgroup.Create(CgroupHierarchy.OfHost(), manager, Parent, name, 1, 1, _warnings.Add, (own, above) =>
             {
                 // Whoever dies now leaves nothing that is not known.
-                Assert.DoesNotContain(folders, Directory.Exists);
-                _written.AddRange(folders);
+                Assert.DoesNotContain(own, Directory.Exists);
+                _written.AddRange(own);
+                _managers = above;
             });
         }
         catch (HearthException e)

@@ -131,7 +131,7 @@ public sealed class PodJailTests : IDisposable
     {
         try
         {
-            return JailCgroup.Create(CgroupHierarchy.OfHost(), _parent, "pod-1", 1, 128, static _ => { }, static _ => { }) is { } cgroup && cgroup.Settings.Count >= 3 ? cgroup : null;
+            return JailCgroup.Create(CgroupHierarchy.OfHost(), null, _parent, "pod-1", 1, 128, static _ => { }, static (_, _) => { }) is { } cgroup && cgroup.Settings.Count >= 3 ? cgroup : null;
         }
         catch (HearthException)
         {
