@@ -30,7 +30,7 @@ internal static class ConfigSchema
         new("jail", ValueKind.Flag, "Whether the monitor is started through the jailer.", c => c.Jail, (c, v) => c with { Jail = (bool)v }),
         new("jail_uid_base", ValueKind.Number, "The first of the user and group numbers that jailed monitors run as, one a pod.", c => (long)c.JailUidBase, (c, v) => c with { JailUidBase = (int)(long)v }) { Min = 1 },
         new("jail_uid_count", ValueKind.Number, "How many of them there are.", c => (long)c.JailUidCount, (c, v) => c with { JailUidCount = (int)(long)v }) { Min = 1, Max = 1 << 20 },
-        new("jail_cgroup", ValueKind.Text, "The host's cgroup above the pods' own, each of the size of its machine; empty for none.", c => c.JailCgroup, (c, v) => c with { JailCgroup = (string)v }),
+        new("jail_cgroup", ValueKind.Text, "The host's cgroup above the pods' own, each of the size of its machine, where the manager names no other; empty for none.", c => c.JailCgroup, (c, v) => c with { JailCgroup = (string)v }),
         new("shim", ValueKind.Program, "The process that owns a pod's machine.", c => c.Shim, (c, v) => c with { Shim = (string)v }),
         new("virtiofsd", ValueKind.File, "Serves volumes; empty: where Debian's packages have it.", c => c.Virtiofsd, (c, v) => c with { Virtiofsd = (string)v }),
         new("vcpus", ValueKind.Number, "Of a pod without CPU limits.", c => (long)c.Vcpus, (c, v) => c with { Vcpus = (int)(long)v }) { Min = 1, Max = 32 },

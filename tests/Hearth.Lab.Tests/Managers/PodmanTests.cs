@@ -44,6 +44,9 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         Assert.True(status == 3 && output == "in\n" && errors.Contains("bad"), $"{status}: {output}{errors}");
         (status, output, errors) = lab.Run("", "script", "-qec", "podman exec -it c tty", "/dev/null");
         Assert.True(status == 0 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
+        string id = lab.Ok("inspect", "-f", "{{.Id}}", "c");
+        Assert.Contains($"/libpod_parent/libpod-{id}/", File.ReadAllText($"/proc/{ManagerLab.ProcessesWith("--id", id).Single()}/cgroup"));
+        Assert.Matches("^[0-9.]+MB /", lab.Ok("stats", "--no-stream", "--format", "{{.MemUsage}}", "c"));
         Assert.NotEqual(0, lab.Podman("healthcheck", "run", "c").Status);
         Assert.Equal((127, 126), (lab.Podman("exec", "c", "not-there").Status, lab.Podman("exec", "c", "/etc/passwd").Status));
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Grpc.Core;
 using Hearth.Cri.Protocol;
@@ -14,9 +15,15 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         PodSandboxConfig config = Lab.Pod("demo");
         config.PortMappings.Add(new PortMapping { ContainerPort = 80, HostPort = PodLab.FreePort() });
         config.DnsConfig = new DNSConfig { Servers = { "10.9.9.9" }, Searches = { "example.test" }, Options = { "ndots:3" } };
+        // As a kubelet does: what the pod takes on this host is counted there.
+        config.Linux.CgroupParent = "/hearth-tests/pod-1";
+        DirectoryInfo cgroup = Directory.CreateDirectory($"/sys/fs/cgroup{config.Linux.CgroupParent}");
         string pod = await RunPodAsync(config);
         PodSandboxStatus status = await Client.PodStatusAsync(pod);
         Assert.Equal(PodSandboxState.SandboxReady, status.State);
+        int monitor = Assert.Single(Managers.ManagerLab.ProcessesWith("--id", pod));
+        Assert.Contains($"{config.Linux.CgroupParent}/{pod}/", await File.ReadAllTextAsync($"/proc/{monitor}/cgroup"), StringComparison.Ordinal);
+        Assert.InRange(long.Parse(await File.ReadAllTextAsync($"{cgroup.FullName}/memory.current"), CultureInfo.InvariantCulture), 16L << 20, 1L << 30);
         Assert.StartsWith("10.77.0.", status.Network.Ip, StringComparison.Ordinal);
 
         string container = await Client.CreateAsync(pod, config, new ContainerConfig
@@ -71,6 +78,9 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         Assert.Equal(PodSandboxState.SandboxNotready, (await Client.PodStatusAsync(pod)).State);
         await Client.Runtime.RemovePodSandboxAsync(new RemovePodSandboxRequest { PodSandboxId = pod });
         Assert.Empty((await Client.Runtime.ListPodSandboxAsync(new ListPodSandboxRequest())).Items);
+        // Nothing is in them any more.
+        cgroup.Delete();
+        cgroup.Parent!.Delete();
     }
 
     [Fact]
