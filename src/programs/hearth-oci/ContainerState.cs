@@ -24,6 +24,9 @@ internal sealed record ContainerState
     /// <summary>Of that process, so that another under its number is not taken for it: field 22 of /proc/PID/stat.</summary>
     public required string PidStart { get; init; }
 
+    /// <summary>That process's; null for none of its own.</summary>
+    public string? Cgroup { get; init; }
+
     public required string OciVersion { get; init; }
 
     public required DateTimeOffset Created { get; init; }

@@ -62,9 +62,9 @@ internal sealed class CreateCommand
         string given = network?.Path ?? "";
         ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
-        StandInCgroup.Enter(spec, standIn.Pid);
+        bool countsMachine = StandInCgroup.Enter(StandInCgroup.FolderOf(spec), standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
-        WriteBundle(PodSharing.Describe(spec, companion?.PodId), given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
+        WriteBundle(PodSharing.Describe(spec, companion?.PodId), countsMachine, given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
         string address = await ShimCommands.StartAsync(_id, _states.BundleOf(_id));
         var task = new StandInTask(address, _id, "", _states.Of(_id), terminal);
         Fifos fifos = Fifos.Create(task.Folder, task.FifoName, terminal);
@@ -89,6 +89,7 @@ internal sealed class CreateCommand
             PodId = companion?.PodId ?? _id,
             Pid = standIn.Pid,
             PidStart = HostProcess.StartOf(standIn.Pid),
+            Cgroup = StandInCgroup.FolderOf(spec),
             OciVersion = spec.OciVersion,
             Created = DateTimeOffset.UtcNow,
             Annotations = spec.Annotations ?? new Dictionary<string, string>(),
@@ -144,13 +145,17 @@ internal sealed class CreateCommand
     private ContainerHooks HooksOf(RuntimeSpec spec) => new(spec, _id, _bundle);
 
     // The shim's own: absolute paths, the network where it is, and no hooks, which have this host's process number to see.
-    private void WriteBundle(RuntimeSpec spec, string network)
+    private void WriteBundle(RuntimeSpec spec, bool countsMachine, string network)
     {
         RuntimeSpec own = spec with
         {
             Root = spec.Root! with { Path = Path.GetFullPath(spec.Root.Path, _bundle) },
             Hooks = null,
-            Linux = spec.Linux! with { Namespaces = [.. spec.Linux.Namespaces.Select(one => one.Type == "network" ? one with { Path = network } : one)] },
+            Linux = spec.Linux! with
+            {
+                CgroupsPath = countsMachine ? spec.Linux.CgroupsPath : null,
+                Namespaces = [.. spec.Linux.Namespaces.Select(one => one.Type == "network" ? one with { Path = network } : one)],
+            },
         };
         File.WriteAllBytes(Path.Combine(_states.BundleOf(_id), Config), own.ToJson());
     }
@@ -169,7 +174,7 @@ internal sealed class CreateCommand
             Console.Error.WriteLine($"hearth-oci: what is left of {_id} could not be removed: {e.Message}");
         }
 
-        StandInCgroup.Leave(spec);
+        StandInCgroup.Leave(StandInCgroup.FolderOf(spec));
         _states.Remove(_id);
     }
 }

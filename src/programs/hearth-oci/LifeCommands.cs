@@ -80,7 +80,7 @@ internal static class LifeCommands
         await ForgetAsync(state);
         // By its own name: the pod's would be another container's, which goes on.
         await ShimCommands.DeleteAsync(id, states.BundleOf(id));
-        StandInCgroup.Leave(states.SpecOf(id));
+        StandInCgroup.Leave(state.Cgroup);
         await hooks.RunStoppedAsync();
         states.Remove(id);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Hearth.Linux;
+using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
@@ -15,17 +16,28 @@ internal static class StandInCgroup
     private const int PatienceMs = 2000;
     private const int PauseMs = 20;
 
-    public static void Enter(RuntimeSpec spec, int pid)
+    /// <summary>Where it is; null where the manager has no cgroup for the container, or the host none of version 2.</summary>
+    public static string? FolderOf(RuntimeSpec spec) =>
+        CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } path && CgroupMounts.FindUnified() is { } mount ? $"{mount}/{path}/{Name}" : null;
+
+    /// <summary>Makes it, and puts the stand-in there.</summary>
+    /// <returns>
+    /// Whether a machine can be in the manager's cgroup too. Podman lets its pods' cgroups use no devices but a container's, and a monitor needs
+    /// <c>/dev/kvm</c>.
+    /// </returns>
+    /// <exception cref="OciException">It cannot be made.</exception>
+    public static bool Enter(string? folder, int pid)
     {
-        if (FolderOf(spec) is not { } folder)
+        if (folder is null)
         {
-            return;
+            return true;
         }
 
         try
         {
             Directory.CreateDirectory(folder);
-            File.WriteAllText($"{folder}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
+            Put(folder, pid);
+            return MayUseKvm(folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -33,15 +45,34 @@ internal static class StandInCgroup
         }
     }
 
-    /// <summary>Takes it away, and the container's, when both have ended. Somebody else's processes keep it there.</summary>
-    public static void Leave(RuntimeSpec spec)
+    // Only a process in the cgroup is told: this one, for as long as it takes.
+    private static bool MayUseKvm(string folder)
     {
-        if (FolderOf(spec) is not { } folder)
+        const string unified = "0::";
+        string own = File.ReadLines("/proc/self/cgroup").First(static line => line.StartsWith(unified, StringComparison.Ordinal))[unified.Length..];
+        Put(folder, Environment.ProcessId);
+        try
         {
-            return;
+            FileDescriptor.Open("/dev/kvm", Fcntl.O_RDWR).Dispose();
+            return true;
         }
+        catch (LinuxException e)
+        {
+            // A host without KVM is the monitor's to complain of.
+            return e.Errno != Errno.EPERM;
+        }
+        finally
+        {
+            Put($"{CgroupMounts.FindUnified()}{own}", Environment.ProcessId);
+        }
+    }
 
-        for (int waitedMs = 0; !TryRemove(folder) && waitedMs < PatienceMs; waitedMs += PauseMs)
+    private static void Put(string folder, int pid) => File.WriteAllText($"{folder}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Takes it away, and the container's, when both have ended. Somebody else's processes keep it there.</summary>
+    public static void Leave(string? folder)
+    {
+        for (int waitedMs = 0; folder is not null && !TryRemove(folder) && waitedMs < PatienceMs; waitedMs += PauseMs)
         {
             // The stand-in is on its way out.
             Thread.Sleep(PauseMs);
@@ -70,7 +101,4 @@ internal static class StandInCgroup
             return false;
         }
     }
-
-    private static string? FolderOf(RuntimeSpec spec) =>
-        CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } path && CgroupMounts.FindUnified() is { } mount ? $"{mount}/{path}/{Name}" : null;
 }
