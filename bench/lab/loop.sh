@@ -53,9 +53,13 @@ count() {
   echo "files-root $(find "$work/hearth" -mindepth 1 2>/dev/null | wc -l)"
 }
 
+# What hearthd has open, by kind.
+kinds() { find "/proc/$hearthd/fd" -mindepth 1 -printf '%l\n' | sed 's/[0-9]\{1,\}/N/g' | sort | uniq -c; }
+
 pod 0
 sleep 2
 count >"$work/before"
+kinds >"$work/kinds-before"
 echo "after the first: RSS of hearthd $(awk '/^VmRSS/ { print $2 }' "/proc/$hearthd/status") KiB, free memory $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo) KiB"
 begin=$SECONDS
 for ((i = 1; i <= pods; i++)); do
@@ -67,6 +71,6 @@ count >"$work/after"
 echo "after $pods more, in $((SECONDS - begin)) s: RSS of hearthd $(awk '/^VmRSS/ { print $2 }' "/proc/$hearthd/status") KiB, free memory $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo) KiB"
 paste -d ' ' "$work/before" "$work/after" | awk '{ printf "%-20s %6d  %6d\n", $1, $2, $4 }'
 # Threads of a pool come and go.
-diff <(grep -v threads "$work/before") <(grep -v threads "$work/after") >/dev/null || { echo "Something is left."; tail -n 30 "$work/hearthd.log"; exit 1; }
+diff <(grep -v threads "$work/before") <(grep -v threads "$work/after") >/dev/null || { echo "Something is left."; kinds | diff "$work/kinds-before" -; tail -n 30 "$work/hearthd.log"; exit 1; }
 [ ! -s "$work/hearthd.log" ] || tail -n 5 "$work/hearthd.log"
 echo "Everything is as it was."

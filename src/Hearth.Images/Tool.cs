@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Hearth.Linux;
 
 namespace Hearth.Images;
 
@@ -117,6 +118,7 @@ internal static class Tool
 
         cancellation.ThrowIfCancellationRequested();
         using Process process = Process.Start(start) ?? throw Missing(name);
+        using var streams = new RedirectedStreams(process);
         string tail;
         try
         {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hearth.Linux;
 
 namespace Hearth.Network.Cni;
 
@@ -96,6 +97,7 @@ internal sealed class CniPlugins(IReadOnlyList<string> folders, TimeSpan timeLim
 
         using (process)
         {
+            using var streams = new RedirectedStreams(process);
             try
             {
                 Task<byte[]> output = ReadAsync(process.StandardOutput.BaseStream, limit);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Hearth.Configuration;
+using Hearth.Linux;
 using Hearth.Runtime.Pods;
 using Hearth.Shim.Protocol;
 
@@ -57,6 +58,7 @@ internal sealed class ShimProgram(HearthConfig config, string? configPath)
         }
 
         using Process process = Process.Start(start) ?? throw new PodException(PodFault.Internal, $"{program} cannot be started.");
+        using var streams = new RedirectedStreams(process);
         try
         {
             process.StandardInput.Close();

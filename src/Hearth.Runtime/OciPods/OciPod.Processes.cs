@@ -223,6 +223,7 @@ internal sealed partial class OciPod
                 await process.WaitForExitAsync().ConfigureAwait(false);
             }
 
+            new RedirectedStreams(process).Dispose();
             process.Dispose();
             Directory.Delete(folder, recursive: true);
         }

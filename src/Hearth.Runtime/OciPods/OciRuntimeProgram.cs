@@ -67,6 +67,7 @@ internal sealed class OciRuntimeProgram(HearthConfig config)
 
         using (process)
         {
+            using var streams = new RedirectedStreams(process);
             process.StandardInput.Close();
             try
             {

@@ -116,6 +116,7 @@ internal static class RootMounts
         try
         {
             using Process process = Process.Start(start)!;
+            using var streams = new RedirectedStreams(process);
             // erofsfuse goes on in the background, holding the pipes: what it says comes before its first process ends.
             Task<string> error = process.StandardError.ReadToEndAsync(cancellation);
             await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
