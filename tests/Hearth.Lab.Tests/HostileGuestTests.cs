@@ -74,7 +74,7 @@ public sealed partial class HostileGuestTests : IDisposable
             TapDevice.Create(Tap, User);
             return true;
         });
-        JailCgroup cgroup = JailCgroup.Create(CgroupHierarchy.OfHost(), _parent, "pod-1", Vcpus, MemoryMib, static _ => { }, static _ => { })
+        JailCgroup cgroup = JailCgroup.Create(CgroupHierarchy.OfHost(), null, _parent, "pod-1", Vcpus, MemoryMib, static _ => { }, static (_, _) => { })
             ?? throw new InvalidOperationException("the host has no cgroup controllers");
         // The host's, and of the very user that the monitor has.
         using Process neighbour = Process.Start("setpriv", [$"--reuid={User}", $"--regid={User}", "--clear-groups", "sleep", "3600"]);
