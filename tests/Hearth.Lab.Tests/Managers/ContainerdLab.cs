@@ -28,6 +28,9 @@ public sealed class ContainerdLab : ManagerLab
         return output;
     }
 
+    /// <summary>What ctr's containers have above theirs: the cgroup of its namespace.</summary>
+    internal static bool IsContainerds(string line) => line is "cgroup /sys/fs/cgroup/default";
+
     /// <summary>Removes a task that has ended with a status, of which ctr warns.</summary>
     internal void Forgets(string task, int exit)
     {

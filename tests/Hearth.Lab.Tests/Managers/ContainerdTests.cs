@@ -24,7 +24,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
         Assert.Equal("host\ntyped\n", output[(output.IndexOf('\n') + 1)..]);
         Assert.Equal("wrong\n", errors);
         Assert.Equal("guest\n", File.ReadAllText(Path.Combine(volume, "out")));
-        lab.NothingLeft(before);
+        lab.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
         lab.Eventually(() => lab.Ok("task", "ls").Contains("STOPPED"), () => "the task does not stop");
         lab.Forgets("c2", 5);
         lab.Ok("container", "rm", "c2");
-        lab.NothingLeft(before);
+        lab.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
         _ = lab.Ctr("task", "rm", "-f", "k1");
         lab.Forgets("k2", 137);
         lab.Ok("container", "rm", "k1", "k2");
-        lab.NothingLeft(before);
+        lab.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
     [Theory]
@@ -89,7 +89,7 @@ public sealed class ContainerdTests(ContainerdLab lab) : IClassFixture<Container
 
         Assert.True(status == 1 && errors.Contains(because), $"{status}: {output}{errors}\n{lab.Tail()}");
         _ = lab.Ctr("container", "rm", "b1");
-        lab.NothingLeft(before);
+        lab.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
     [Fact]

@@ -27,8 +27,8 @@ public sealed class DockerLab : ManagerLab
         return output.TrimEnd('\n');
     }
 
-    /// <summary>What Docker makes once: its name for the host's network namespace.</summary>
-    internal bool IsDockers(string line) => line == $"mount {Path.Combine(Folder, "exec", "netns", "default")}";
+    /// <summary>What Docker makes once: its name for the host's network namespace, and the cgroup above its containers'.</summary>
+    internal bool IsDockers(string line) => line == $"mount {Path.Combine(Folder, "exec", "netns", "default")}" || line is "cgroup /sys/fs/cgroup/docker";
 
     private protected override void StartManager()
     {
