@@ -140,6 +140,8 @@ public sealed class BootstrapTests : IDisposable
         RuntimeInfo info = RuntimeInfo.Parser.ParseFrom(Run(bundle, ["-info"], options.ToByteArray()).Output);
         Assert.Equal(("io.containerd.hearth.v2", options), (info.Name, info.Options));
         Assert.Contains(info.Version.Version, Text(Run(bundle, ["-v"])));
+        // As CRI-O asks every runtime.
+        Assert.Contains(info.Version.Version, Text(Run(bundle, ["--version"])));
         await using ShimClient shim = await ShimClient.ConnectAsync(old.Address);
         await shim.ShutdownAsync("c");
         await shim.Closed.WaitAsync(ShimUnderTest.Deadline);

@@ -38,7 +38,7 @@ public sealed record ShimArguments
         {
             string[] parts = arguments[i].TrimStart('-').Split('=', 2);
             string name = parts[0];
-            if (name is "debug" or "info" or "v")
+            if (name is "debug" or "info" or "v" or "version")
             {
                 bool value = parts.Length == 1 || parts[1] is "1" or "t" or "true" or "T" or "TRUE" or "True";
                 parsed = name switch
