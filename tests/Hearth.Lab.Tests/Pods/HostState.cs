@@ -35,7 +35,8 @@ internal sealed class HostState
 
         foreach (string root in new[] { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" }.Where(Directory.Exists))
         {
-            foreach (string cgroup in Entries(root).Where(Directory.Exists))
+            // Not that of all jails: it is made with the first one, and there for the next.
+            foreach (string cgroup in Entries(root).Where(cgroup => Directory.Exists(cgroup) && cgroup != $"{root}/hearth"))
             {
                 things.Add($"cgroup {cgroup}");
             }
