@@ -25,4 +25,36 @@ public static class FolderLock
 
         return descriptor;
     }
+
+    /// <summary>As <see cref="Take"/>, where who has it may be taking the folder away.</summary>
+    /// <returns>Null where there is no such folder, or none any more when its turn comes.</returns>
+    public static FileDescriptor? TryTake(string folder)
+    {
+        try
+        {
+            while (true)
+            {
+                FileDescriptor taken = Take(folder);
+                try
+                {
+                    using FileDescriptor now = FileDescriptor.Open(folder, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+                    if (FileStatus.Of(taken).Inode == FileStatus.Of(now).Inode)
+                    {
+                        return taken;
+                    }
+                }
+                catch
+                {
+                    taken.Dispose();
+                    throw;
+                }
+
+                taken.Dispose();
+            }
+        }
+        catch (LinuxException e) when (e.Errno == Errno.ENOENT)
+        {
+            return null;
+        }
+    }
 }

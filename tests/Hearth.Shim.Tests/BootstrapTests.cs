@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Bootstrap;
 using Hearth.Shim.Protocol;
@@ -121,6 +122,41 @@ public sealed class BootstrapTests : IDisposable
         await ShimUnderTest.EventuallyAsync(() => !Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")).Any(), "something stays");
         Assert.Equal(0, Run(bundle, ["-namespace", "ns", "-id", "c", "-bundle", bundle, "delete"]).Status);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")));
+    }
+
+    /// <summary>containerd kills a delete that takes longer, and then keeps the bundle for good.</summary>
+    [Fact]
+    public async Task A_delete_answers_containerd_within_its_five_seconds_however_long_the_work_takes()
+    {
+        string bundle = Bundle("c", ShimUnderTest.Specification("true"));
+        string[] delete = ["-namespace", "ns", "-address", "/x", "-publish-binary", "/y", "-id", "c", "-bundle", bundle, "delete"];
+        // A shim that lives and does not answer.
+        string socket = Path.Combine(Directory.CreateDirectory(Path.Combine(_folder, "state", "shims")).FullName, "deaf.sock");
+        File.WriteAllText(Path.Combine(bundle, "address"), "unix://" + socket);
+        using (UnixListener.Bind(socket, backlog: 8))
+        {
+            AssertInTime();
+        }
+
+        // One that is dead, and somebody else is at what it left.
+        string left = Directory.CreateDirectory(Path.Combine(_folder, "state", "pods", "deaf")).FullName;
+        File.WriteAllText(Path.Combine(left, "fs.sock"), "");
+        using (FolderLock.Take(left))
+        {
+            AssertInTime();
+            Assert.True(Directory.Exists(left));
+        }
+
+        await ShimUnderTest.EventuallyAsync(() => !Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")).Any(), "something stays");
+
+        void AssertInTime()
+        {
+            long start = Stopwatch.GetTimestamp();
+            (int status, byte[] printed, string errors) = Run(bundle, delete);
+            Assert.Equal((0, ""), (status, errors));
+            Assert.Equal(137u, DeleteResponse.Parser.ParseFrom(printed).ExitStatus);
+            Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        }
     }
 
     [Fact]

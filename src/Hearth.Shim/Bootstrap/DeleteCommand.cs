@@ -16,7 +16,8 @@ namespace Hearth.Shim.Bootstrap;
 /// <summary><c>delete</c>: takes away what a container whose shim died has left, or asks a shim that lives to do it.</summary>
 public static class DeleteCommand
 {
-    private const int PatienceMs = 3500;
+    // containerd kills a delete five seconds after it started it, of which a busy machine may need most to run this program at all.
+    private const int PatienceMs = 1000;
 
     private static readonly TimeSpan s_kill = TimeSpan.FromSeconds(30);
 
@@ -33,29 +34,30 @@ public static class DeleteCommand
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
         string podId = PodIdOf(arguments.Id, bundle);
         ShimPaths paths = PathsOf(arguments, bundle, podId);
-        if (ShimLaunch.IsServed(paths.Socket))
-        {
-            await AskAsync(paths.Socket, arguments.Id, isPod: podId == arguments.Id).ConfigureAwait(false);
-        }
-        else
-        {
-            await CleanUpApartAsync(arguments, paths).ConfigureAwait(false);
-        }
-
+        arguments = arguments with { Socket = paths.Socket, Pod = podId };
+        await (arguments.Address.Length > 0 ? CleanUpApartAsync(arguments) : CleanUpAsync(arguments)).ConfigureAwait(false);
         output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());
     }
 
-    /// <summary>The action <c>clean-up</c>, in a process of its own: see <see cref="CleanUpApartAsync"/>.</summary>
+    /// <summary>The action <c>clean-up</c>: the work of <c>delete</c>, whose process may not last as long.</summary>
+    /// <param name="arguments">The container, its pod, and the socket of its shim.</param>
+    /// <exception cref="HearthException">It cannot be done.</exception>
     public static async Task CleanUpAsync(ShimArguments arguments)
     {
         ShimPaths paths = ShimPaths.OfSocket(arguments.Socket);
-        await PodMachine.CleanUpAsync(paths.Folder).ConfigureAwait(false);
+        if (ShimLaunch.IsServed(paths.Socket))
+        {
+            await AskAsync(paths.Socket, arguments.Id, isPod: arguments.Pod == arguments.Id).ConfigureAwait(false);
+            return;
+        }
+
+        await PodMachine.CleanUpAsync(paths.Folder, () => ShimLaunch.IsServed(paths.Socket)).ConfigureAwait(false);
         paths.Remove();
     }
 
-    // containerd (whose address is given) kills a delete after five seconds, and then keeps the bundle for good. So the work is done by a
-    // process that it does not know of, and the answer comes in time, whether that has finished or not. Everybody else waits for the end.
-    private static async Task CleanUpApartAsync(ShimArguments arguments, ShimPaths paths)
+    // containerd, whose address is given, keeps the bundle of a delete that it has killed for good. So the work is done by a process
+    // that it does not know of, and the answer comes in time, whether that has finished or not. Everybody else waits for the end.
+    private static async Task CleanUpApartAsync(ShimArguments arguments)
     {
         (FileDescriptor said, FileDescriptor tell) = Pipe.Create();
         using (said)
@@ -66,10 +68,14 @@ public static class DeleteCommand
                 string program = Environment.ProcessPath!;
                 string[] environment = [.. from DictionaryEntry variable in Environment.GetEnvironmentVariables() select $"{variable.Key}={variable.Value}"];
                 ChildProcess.Spawn(
-                    program, [program, "-namespace", arguments.Namespace, "-id", arguments.Id, "-socket", paths.Socket, "clean-up"], environment, [nothing, nothing, tell], newSession: true);
+                    program,
+                    [program, "-namespace", arguments.Namespace, "-id", arguments.Id, "-pod", arguments.Pod, "-socket", arguments.Socket, "clean-up"],
+                    environment,
+                    [nothing, nothing, tell],
+                    newSession: true);
             }
 
-            bool over = arguments.Address.Length == 0 || await Task.Run(() => Polling.WaitReadable(said, PatienceMs)).ConfigureAwait(false);
+            bool over = await Task.Run(() => Polling.WaitReadable(said, PatienceMs)).ConfigureAwait(false);
             if (over && Encoding.UTF8.GetString(Pipe.ReadAll(said)).Trim() is { Length: > 0 } failure)
             {
                 throw new HearthException(failure);

@@ -12,6 +12,9 @@ public sealed record ShimArguments
 
     public string Id { get; init; } = "";
 
+    /// <summary>Whose container that is: said to <c>clean-up</c> alone, because the bundle may be gone by then.</summary>
+    public string Pod { get; init; } = "";
+
     /// <summary>Empty: the working directory.</summary>
     public string Bundle { get; init; } = "";
 
@@ -60,6 +63,7 @@ public sealed record ShimArguments
             {
                 "namespace" => parsed with { Namespace = text },
                 "id" => parsed with { Id = text },
+                "pod" => parsed with { Pod = text },
                 "bundle" => parsed with { Bundle = text },
                 "socket" => parsed with { Socket = text },
                 "address" => parsed with { Address = text },

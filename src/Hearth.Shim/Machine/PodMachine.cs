@@ -13,11 +13,8 @@ public static class PodMachine
     /// <exception cref="HearthException">It does not come up: what failed, and the end of the guest's console.</exception>
     public static async Task<IPodMachine> StartAsync(PodMachineOptions options, CancellationToken cancellation)
     {
-        // What an earlier shim of the pod left.
-        if (File.Exists($"{options.Folder}/machine.json"))
-        {
-            await CleanUpAsync(options.Folder).ConfigureAwait(false);
-        }
+        // What an earlier shim of the pod left, whether or not somebody is at it.
+        await CleanUpAsync(options.Folder).ConfigureAwait(false);
 
         int seconds = options.Config.Microvm.BootTimeoutS;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -45,11 +42,14 @@ public static class PodMachine
         }
     }
 
-    /// <summary>Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error.</summary>
+    /// <summary>Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error, nor two at a time.</summary>
+    /// <param name="folder">The pod's.</param>
+    /// <param name="inUse">Whether a new shim of the same pod has the folder by now.</param>
     /// <exception cref="HearthException">A process cannot be ended.</exception>
-    public static async Task CleanUpAsync(string folder)
+    public static async Task CleanUpAsync(string folder, Func<bool>? inUse = null)
     {
-        if (!Directory.Exists(folder))
+        using FileDescriptor? turn = FolderLock.TryTake(folder);
+        if (turn is null || inUse?.Invoke() == true)
         {
             return;
         }
