@@ -116,8 +116,11 @@ internal sealed class MachineParts : IAsyncDisposable
         }
 
         Files?.Dispose();
-        Folder.Dispose();
-        await MachineRemains.RemoveAsync(Folder.Path, _record).ConfigureAwait(false);
+        // Whoever comes to clean up meanwhile waits, and finds nothing.
+        using (Folder)
+        {
+            await MachineRemains.RemoveAsync(Folder.Path, _record).ConfigureAwait(false);
+        }
     }
 
     private void WriteDown(HostProcess process) =>

@@ -1,9 +1,11 @@
 using Hearth.Linux;
-using Hearth.Linux.Native;
 
 namespace Hearth.Shim.Machine;
 
-/// <summary>What is where in a pod's folder. Thread: any.</summary>
+/// <summary>
+/// What is where in a pod's folder, which is one process's at a time: a shim's, from here to the end of the machine, however long
+/// that takes; or that of who cleans up after a shim. Thread: any.
+/// </summary>
 internal sealed class PodFolder : IDisposable
 {
     // unix(7): sun_path, with its zero.
@@ -17,7 +19,7 @@ internal sealed class PodFolder : IDisposable
     private PodFolder(string path)
     {
         Path = path;
-        _directory = FileDescriptor.Open(path, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        _directory = FolderLock.Take(path);
     }
 
     public string Path { get; }

@@ -64,6 +64,34 @@ public sealed class PodFolderTests : IDisposable
         Assert.False(Directory.Exists(Pod));
     }
 
+    /// <summary>containerd calls delete as soon as a shim closes its sockets; the guest may not have written everything out by then.</summary>
+    [Fact]
+    public async Task Nobody_cleans_up_after_a_shim_that_has_not_ended()
+    {
+        await using HostProcess monitor = HostProcess.Start("/bin/sleep", ["1000"]);
+        Task cleaning;
+        using (PodFolder folder = PodFolder.Create(Pod))
+        {
+            new MachineRecord { Processes = [new ProcessRecord(monitor.Pid, monitor.StartTime)] }.Write(folder.Record);
+            cleaning = Task.Run(() => PodMachine.CleanUpAsync(Pod));
+            await Task.Delay(500);
+            Assert.False(cleaning.IsCompleted || monitor.Exited.IsCompleted);
+        }
+
+        await cleaning;
+        Assert.Equal(137, await monitor.Exited);
+        await PodMachine.CleanUpAsync(Pod);
+        // A new shim of the same pod has begun: the one who comes late leaves it alone.
+        using (PodFolder.Create(Pod))
+        {
+            cleaning = Task.Run(() => PodMachine.CleanUpAsync(Pod, inUse: static () => true));
+        }
+
+        await cleaning;
+        Assert.True(Directory.Exists(Pod));
+        PodFolder.Delete(Pod);
+    }
+
     [Fact]
     public async Task A_record_of_a_number_that_is_another_process_now_ends_nobody()
     {
