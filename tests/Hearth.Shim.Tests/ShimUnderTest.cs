@@ -38,7 +38,11 @@ public sealed class ShimUnderTest : IAsyncDisposable
                 Paths = ShimPaths.OfSocket(Path.Combine(folder, "task")),
                 EventsAddress = Path.Combine(folder, "manager"),
                 Log = new ShimLog(null, debug: true),
-                ReadConfig = _ => config,
+                ReadConfig = path =>
+                {
+                    ConfigPath = path;
+                    return config;
+                },
                 StartMachine = async (options, _) => Machine = await TestMachine.StartAsync(options, Path.Combine(folder, "image")),
             },
             Listen(Path.Combine(folder, "task")),
@@ -58,6 +62,9 @@ public sealed class ShimUnderTest : IAsyncDisposable
     public ShimClient Client { get; private set; } = null!;
 
     public TestMachine? Machine { get; private set; }
+
+    /// <summary>Which configuration the manager named last.</summary>
+    public string? ConfigPath { get; private set; }
 
     /// <summary>Completes when the shim has ended by itself.</summary>
     public Task Ended => _running;
