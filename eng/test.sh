@@ -92,6 +92,18 @@ dotnet build Hearth.slnx -c Release --nologo -v quiet || die "the build failed"
 check "dotnet format is clean" dotnet format Hearth.slnx --verify-no-changes --no-restore
 # shellcheck disable=SC2046
 check "shellcheck is clean" shellcheck -x $(shell_scripts)
+# The package that others build on has the same bytes whenever it is made.
+packs_alike() {
+  rm -rf out/test/pack
+  local run
+  for run in 1 2; do
+    dotnet pack src/Hearth.Firecracker -c Release --no-build --nologo -v quiet -o "out/test/pack/$run" || return 1
+    # The next step of an archive's times.
+    sleep 2
+  done
+  diff -r out/test/pack/1 out/test/pack/2
+}
+check "Hearth.Firecracker is packed reproducibly" packs_alike
 ./build
 
 dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
