@@ -26,35 +26,30 @@ public static class FolderLock
         return descriptor;
     }
 
-    /// <summary>As <see cref="Take"/>, where who has it may be taking the folder away.</summary>
-    /// <returns>Null where there is no such folder, or none any more when its turn comes.</returns>
+    /// <summary>As <see cref="Take"/>, without a wait, of a folder that whoever has it may be taking away.</summary>
+    /// <returns>Null while somebody has it, and where there is no such folder (any more).</returns>
     public static FileDescriptor? TryTake(string folder)
     {
+        FileDescriptor? descriptor = null;
         try
         {
-            while (true)
+            descriptor = FileDescriptor.Open(folder, Fcntl.O_RDONLY | Fcntl.O_DIRECTORY);
+            if (SysFile.flock(descriptor.Number, SysFile.LOCK_EX | SysFile.LOCK_NB) == 0)
             {
-                FileDescriptor taken = Take(folder);
-                try
+                // It may have been another's, and gone, in between.
+                using FileDescriptor now = FileDescriptor.Open(folder, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+                if (FileStatus.Of(descriptor).Inode == FileStatus.Of(now).Inode)
                 {
-                    using FileDescriptor now = FileDescriptor.Open(folder, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
-                    if (FileStatus.Of(taken).Inode == FileStatus.Of(now).Inode)
-                    {
-                        return taken;
-                    }
+                    return descriptor;
                 }
-                catch
-                {
-                    taken.Dispose();
-                    throw;
-                }
-
-                taken.Dispose();
             }
         }
         catch (LinuxException e) when (e.Errno == Errno.ENOENT)
         {
-            return null;
+            // Gone.
         }
+
+        descriptor?.Dispose();
+        return null;
     }
 }

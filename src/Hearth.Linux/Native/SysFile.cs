@@ -6,6 +6,7 @@ namespace Hearth.Linux.Native;
 public static partial class SysFile
 {
     public const int LOCK_EX = 2;
+    public const int LOCK_NB = 4;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int flock(int fd, int operation);

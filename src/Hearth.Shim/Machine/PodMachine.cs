@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Hearth.Firecracker;
 using Hearth.Linux;
 using Hearth.Ttrpc;
@@ -8,6 +9,10 @@ namespace Hearth.Shim.Machine;
 public static class PodMachine
 {
     private const int ConsoleLines = 40;
+
+    // A machine that is shut down in order gets five seconds for it.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Boots it, and returns when the agent has answered and the network is set up.</summary>
     /// <exception cref="HearthException">It does not come up: what failed, and the end of the guest's console.</exception>
@@ -42,21 +47,34 @@ public static class PodMachine
         }
     }
 
-    /// <summary>Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error, nor two at a time.</summary>
+    /// <summary>
+    /// Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error, nor two at a time. A shim that is at
+    /// its own end is waited for, unless it does not get through.
+    /// </summary>
     /// <param name="folder">The pod's.</param>
     /// <param name="inUse">Whether a new shim of the same pod has the folder by now.</param>
+    /// <param name="patience">How long whoever has the folder is waited for; null for the usual 30 s.</param>
     /// <exception cref="HearthException">A process cannot be ended.</exception>
-    public static async Task CleanUpAsync(string folder, Func<bool>? inUse = null)
+    public static async Task CleanUpAsync(string folder, Func<bool>? inUse = null, TimeSpan? patience = null)
     {
-        using FileDescriptor? turn = FolderLock.TryTake(folder);
-        if (turn is null || inUse?.Invoke() == true)
+        long start = Stopwatch.GetTimestamp();
+        FileDescriptor? turn;
+        while ((turn = FolderLock.TryTake(folder)) is null && Directory.Exists(folder) && Stopwatch.GetElapsedTime(start) < (patience ?? s_patience))
         {
-            return;
+            await Task.Delay(s_again).ConfigureAwait(false);
         }
 
-        string path = Path.GetFullPath(folder);
-        MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
-        await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
-        await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
+        using (turn)
+        {
+            if (!Directory.Exists(folder) || inUse?.Invoke() == true)
+            {
+                return;
+            }
+
+            string path = Path.GetFullPath(folder);
+            MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
+            await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
+            await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
+        }
     }
 }
