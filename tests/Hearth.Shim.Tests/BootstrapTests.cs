@@ -187,15 +187,12 @@ public sealed class BootstrapTests : IDisposable
     [Fact]
     public async Task CRI_O_finds_one_shim_for_a_pod_and_its_containers()
     {
-        const string kind = "io.kubernetes.cri-o.ContainerType";
-        const string pod = "io.kubernetes.cri-o.SandboxID";
-        string sandbox = Bundle("p", ShimUnderTest.Specification("pause", (kind, "sandbox"), (pod, "p")));
-        string member = Bundle("c", ShimUnderTest.Specification("true", (kind, "container"), (pod, "p")));
+        string sandbox = Bundle("p", CrioTests.Sandbox("p", "pause"));
+        string member = Bundle("c", CrioTests.Member("p", "true"));
         (string, string)[] variables = [("GOMAXPROCS", "2"), ("MAX_SHIM_VERSION", "2"), ("TTRPC_ADDRESS", ""), ("GRPC_ADDRESS", ""), ("NAMESPACE", "default")];
         foreach (string bundle in (string[])[sandbox, member])
         {
-            using Process fifo = Process.Start("mkfifo", Path.Combine(bundle, "log"));
-            await fifo.WaitForExitAsync();
+            ShimUnderTest.MakeFifo(bundle, "log");
         }
 
         string address = Text(Run(sandbox, ["-namespace", "default", "-address", "", "-publish-binary", "/usr/bin/crio", "-id", "p", "-debug", "start"], variables: variables));

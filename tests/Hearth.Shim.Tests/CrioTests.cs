@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Hearth.Oci.Runtime;
@@ -11,13 +9,13 @@ using Hearth.Ttrpc;
 namespace Hearth.Shim.Tests;
 
 /// <summary>
-/// A pod's life in CRI-O's calls, one for one and with the fields that it sets (internal/oci/runtime_vm.go of CRI-O 1.37). How it starts
+/// A pod's life in CRI-O's calls, in its order and with the fields that it sets (internal/oci/runtime_vm.go of CRI-O 1.37). How it starts
 /// the shim is in <see cref="BootstrapTests"/>.
 /// </summary>
 public sealed class CrioTests
 {
-    private const string Kind = "io.kubernetes.cri-o.ContainerType";
-    private const string Sandbox = "io.kubernetes.cri-o.SandboxID";
+    private const string KindName = "io.kubernetes.cri-o.ContainerType";
+    private const string PodName = "io.kubernetes.cri-o.SandboxID";
 
     // typeurl.MarshalAny of the package's types.
     private const string OptionsType = "runtimeoptions.v1.Options";
@@ -28,10 +26,10 @@ public sealed class CrioTests
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");
         ShimClient client = shim.Client;
-        await CreateAsync(shim, "p", ShimUnderTest.Specification("exec sleep 1000", (Kind, "sandbox"), (Sandbox, "p")));
+        await CreateAsync(shim, "p", Sandbox("p", "exec sleep 1000"));
         Assert.Equal("/etc/crio/hearth.toml", shim.ConfigPath);
         await client.StartAsync("p");
-        RuntimeSpec spec = ShimUnderTest.Specification("trap 'exit 5' TERM; cat; sleep 1000 & wait", (Kind, "container"), (Sandbox, "p"));
+        RuntimeSpec spec = Member("p", "trap 'exit 5' TERM; cat; sleep 1000 & wait");
         await CreateAsync(shim, "c", spec);
         Assert.Equal(Status.Created, (await client.StateAsync("c")).Status);
         await client.StartAsync("c");
@@ -55,7 +53,7 @@ public sealed class CrioTests
             (state.Status, state.Stdin, state.Stdout, state.Stderr, state.Terminal));
         Assert.True(Directory.Exists($"/proc/{state.Pid}"));
 
-        // PauseContainer, UnpauseContainer, UpdateContainer: the stop of one that is paused unpauses it first.
+        // PauseContainer, UnpauseContainer: the stop of one that is paused unpauses it first.
         await again.PauseAsync("c");
         Assert.Equal(Status.Paused, (await again.StateAsync("c")).Status);
         await again.ResumeAsync("c");
@@ -78,6 +76,12 @@ public sealed class CrioTests
         await shim.Ended.WaitAsync(ShimUnderTest.Deadline);
     }
 
+    /// <summary>As CRI-O annotates a pod's sandbox.</summary>
+    internal static RuntimeSpec Sandbox(string podId, string command) => ShimUnderTest.Specification(command, (KindName, "sandbox"), (PodName, podId));
+
+    /// <summary>As CRI-O annotates a pod's container.</summary>
+    internal static RuntimeSpec Member(string podId, string command) => ShimUnderTest.Specification(command, (KindName, "container"), (PodName, podId));
+
     private static Task CreateAsync(ShimUnderTest shim, string id, RuntimeSpec spec) => shim.CreateAsync(id, spec, request =>
     {
         (request.Stdin, request.Stdout, request.Stderr) = MakeFifos(shim, id);
@@ -87,8 +91,11 @@ public sealed class CrioTests
     private static async Task<(uint Status, string Output)> ExecAsync(ShimUnderTest shim, ProcessSpec process)
     {
         (string stdin, string stdout, string stderr) = MakeFifos(shim, "e");
-        var spec = new Any { TypeUrl = ProcessType, Value = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(process, RuntimeJson.Default.ProcessSpec)) };
-        await shim.Client.ExecAsync(new ExecProcessRequest { Id = "c", ExecId = "e", Stdin = stdin, Stdout = stdout, Stderr = stderr, Spec = spec });
+        await shim.ExecAsync("c", "e", process, request =>
+        {
+            (request.Stdin, request.Stdout, request.Stderr) = (stdin, stdout, stderr);
+            request.Spec.TypeUrl = ProcessType;
+        });
         Task<string> output = Task.Run(() => File.ReadAllText(stdout));
         Task<string> errors = Task.Run(() => File.ReadAllText(stderr));
         await shim.Client.StartAsync("c", "e");
@@ -104,12 +111,6 @@ public sealed class CrioTests
 
     private static string Fifo(ShimUnderTest shim, string id, string stream) => Path.Combine(shim.Folder, $"{id}-{stream}");
 
-    private static (string Input, string Output, string Errors) MakeFifos(ShimUnderTest shim, string id)
-    {
-        string[] paths = [Fifo(shim, id, "stdin"), Fifo(shim, id, "stdout"), Fifo(shim, id, "stderr")];
-        using Process made = Process.Start("mkfifo", paths);
-        made.WaitForExit();
-        Assert.Equal(0, made.ExitCode);
-        return (paths[0], paths[1], paths[2]);
-    }
+    private static (string Input, string Output, string Errors) MakeFifos(ShimUnderTest shim, string id) =>
+        (shim.MakeFifo($"{id}-stdin"), shim.MakeFifo($"{id}-stdout"), shim.MakeFifo($"{id}-stderr"));
 }

@@ -129,9 +129,11 @@ public sealed class ShimUnderTest : IAsyncDisposable
         await Client.StartAsync(id).WaitAsync(Deadline);
     }
 
-    public Task ExecAsync(string id, string execId, string command, Action<ExecProcessRequest>? change = null)
+    public Task ExecAsync(string id, string execId, string command, Action<ExecProcessRequest>? change = null) =>
+        ExecAsync(id, execId, new ProcessSpec { Args = ["sh", "-c", command], Env = ["PATH=/bin"] }, change);
+
+    public Task ExecAsync(string id, string execId, ProcessSpec process, Action<ExecProcessRequest>? change = null)
     {
-        var process = new ProcessSpec { Args = ["sh", "-c", command], Env = ["PATH=/bin"] };
         var request = new ExecProcessRequest
         {
             Id = id,
@@ -140,6 +142,19 @@ public sealed class ShimUnderTest : IAsyncDisposable
         };
         change?.Invoke(request);
         return Client.ExecAsync(request);
+    }
+
+    /// <summary>Makes a FIFO.</summary>
+    /// <returns>Its path, in <see cref="Folder"/>.</returns>
+    public string MakeFifo(string name) => MakeFifo(Folder, name);
+
+    public static string MakeFifo(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        using Process made = Process.Start("mkfifo", path);
+        made.WaitForExit();
+        Assert.Equal(0, made.ExitCode);
+        return path;
     }
 
     public static async Task<(StatusCode Code, string Message)> RefusedAsync(Func<Task> call)

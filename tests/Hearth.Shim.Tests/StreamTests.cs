@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using Hearth.Agent.Protocol;
 using Hearth.Linux;
@@ -14,7 +13,7 @@ public sealed class StreamTests
     public async Task Fifos_carry_both_ways_and_a_client_that_comes_late_or_again_misses_nothing()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
-        (string input, string output) = (MakeFifo(shim, "in"), MakeFifo(shim, "out"));
+        (string input, string output) = (shim.MakeFifo("in"), shim.MakeFifo("out"));
         await shim.StartAsync("c", ShimUnderTest.Specification("echo begin; cat; echo end"), request =>
         {
             request.Stdin = input;
@@ -49,7 +48,7 @@ public sealed class StreamTests
     public async Task A_fifo_that_nobody_reads_keeps_neither_the_end_nor_the_removal()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
-        string output = MakeFifo(shim, "out");
+        string output = shim.MakeFifo("out");
         await shim.StartAsync("c", ShimUnderTest.Specification("yes | head -c 1000000"), request => request.Stdout = output);
         await shim.Client.KillAsync("c", 9, all: true);
 
@@ -77,7 +76,7 @@ public sealed class StreamTests
     public async Task An_input_that_nobody_wrote_to_keeps_no_removal()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
-        await shim.StartAsync("c", ShimUnderTest.Specification("exit 5"), request => request.Stdin = MakeFifo(shim, "in"));
+        await shim.StartAsync("c", ShimUnderTest.Specification("exit 5"), request => request.Stdin = shim.MakeFifo("in"));
 
         Assert.Equal(5u, (await shim.Client.WaitAsync("c").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
         Assert.Equal(5u, (await shim.Client.DeleteAsync("c").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
@@ -259,14 +258,5 @@ public sealed class StreamTests
         byte[] bytes = new byte[length];
         int count = await stream.ReadAtLeastAsync(bytes, length, throwOnEndOfStream: false, limit.Token);
         return Encoding.UTF8.GetString(bytes, 0, count);
-    }
-
-    private static string MakeFifo(ShimUnderTest shim, string name)
-    {
-        string path = Path.Combine(shim.Folder, name);
-        using Process made = Process.Start("mkfifo", path);
-        made.WaitForExit();
-        Assert.Equal(0, made.ExitCode);
-        return path;
     }
 }

@@ -42,7 +42,7 @@ internal sealed class MachineBoot : IAsyncDisposable
     /// <exception cref="OperationCanceledException">The time is up.</exception>
     public async Task<IPodMachine> RunAsync(CancellationToken cancellation)
     {
-        var folder = PodFolder.Create(_options.Folder);
+        PodFolder folder = await PodFolder.CreateAsync(_options.Folder).ConfigureAwait(false);
         string scratchFolder = $"{_options.Config.Daemon.Root}/scratch";
         string scratchName = $"{RandomBytes.Name()}.ext4";
         _parts = new MachineParts(folder, new MachineRecord

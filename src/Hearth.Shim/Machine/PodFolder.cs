@@ -14,12 +14,15 @@ internal sealed class PodFolder : IDisposable
     /// <summary>The folder of the monitor's jail.</summary>
     public const string JailName = "jail";
 
+    /// <summary>How long whoever has the folder is waited for: a machine that is shut down in order gets five seconds for that.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     private readonly FileDescriptor _directory;
 
-    private PodFolder(string path)
+    private PodFolder(string path, FileDescriptor directory)
     {
         Path = path;
-        _directory = FolderLock.Take(path);
+        _directory = directory;
     }
 
     public string Path { get; }
@@ -40,10 +43,13 @@ internal sealed class PodFolder : IDisposable
     public string Record => $"{Path}/machine.json";
 
     /// <summary>Makes it, for its owner's eyes only.</summary>
-    public static PodFolder Create(string path)
+    /// <exception cref="HearthException">It stays another process's.</exception>
+    public static async Task<PodFolder> CreateAsync(string path)
     {
         Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var folder = new PodFolder(System.IO.Path.GetFullPath(path));
+        FileDescriptor directory = await FolderLock.TryTakeAsync(path, Patience).ConfigureAwait(false)
+            ?? throw new HearthException($"The pod's folder {path} is in use by another shim, which has not ended in {Patience.TotalSeconds} s: end that one first.");
+        var folder = new PodFolder(System.IO.Path.GetFullPath(path), directory);
         Directory.CreateDirectory(folder.Shared);
         File.WriteAllBytes(folder.Empty, []);
         return folder;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Hearth.Firecracker;
 using Hearth.Linux;
 using Hearth.Ttrpc;
@@ -9,10 +8,6 @@ namespace Hearth.Shim.Machine;
 public static class PodMachine
 {
     private const int ConsoleLines = 40;
-
-    // A machine that is shut down in order gets five seconds for it.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Boots it, and returns when the agent has answered and the network is set up.</summary>
     /// <exception cref="HearthException">It does not come up: what failed, and the end of the guest's console.</exception>
@@ -53,28 +48,19 @@ public static class PodMachine
     /// </summary>
     /// <param name="folder">The pod's.</param>
     /// <param name="inUse">Whether a new shim of the same pod has the folder by now.</param>
-    /// <param name="patience">How long whoever has the folder is waited for; null for the usual 30 s.</param>
+    /// <param name="patience">How long whoever has the folder is waited for; null for <see cref="PodFolder.Patience"/>.</param>
     /// <exception cref="HearthException">A process cannot be ended.</exception>
     public static async Task CleanUpAsync(string folder, Func<bool>? inUse = null, TimeSpan? patience = null)
     {
-        long start = Stopwatch.GetTimestamp();
-        FileDescriptor? turn;
-        while ((turn = FolderLock.TryTake(folder)) is null && Directory.Exists(folder) && Stopwatch.GetElapsedTime(start) < (patience ?? s_patience))
+        using FileDescriptor? turn = await FolderLock.TryTakeAsync(folder, patience ?? PodFolder.Patience).ConfigureAwait(false);
+        if (!Directory.Exists(folder) || inUse?.Invoke() == true)
         {
-            await Task.Delay(s_again).ConfigureAwait(false);
+            return;
         }
 
-        using (turn)
-        {
-            if (!Directory.Exists(folder) || inUse?.Invoke() == true)
-            {
-                return;
-            }
-
-            string path = Path.GetFullPath(folder);
-            MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
-            await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
-            await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
-        }
+        string path = Path.GetFullPath(folder);
+        MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
+        await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
+        await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
     }
 }

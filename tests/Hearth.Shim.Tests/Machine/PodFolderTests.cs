@@ -14,9 +14,9 @@ public sealed class PodFolderTests : IDisposable
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     [Fact]
-    public void Sockets_have_paths_that_fit_however_long_the_pods_name_is()
+    public async Task Sockets_have_paths_that_fit_however_long_the_pods_name_is()
     {
-        using (PodFolder folder = PodFolder.Create(Pod))
+        using (PodFolder folder = await PodFolder.CreateAsync(Pod))
         {
             Assert.InRange(folder.ApiSocket.Length, 1, 107);
             File.WriteAllText(folder.ApiSocket, "here");
@@ -29,9 +29,9 @@ public sealed class PodFolderTests : IDisposable
     }
 
     [Fact]
-    public void Files_of_others_stay()
+    public async Task Files_of_others_stay()
     {
-        PodFolder.Create(Pod).Dispose();
+        (await PodFolder.CreateAsync(Pod)).Dispose();
         File.WriteAllText(Path.Combine(Pod, "log"), "theirs");
         PodFolder.Delete(Pod);
         Assert.Equal([Path.Combine(Pod, "log")], Directory.GetFileSystemEntries(Pod));
@@ -54,7 +54,7 @@ public sealed class PodFolderTests : IDisposable
     public async Task What_is_named_in_no_record_but_in_a_process_is_ended()
     {
         Assert.SkipUnless(Environment.UserName == "root", "looks at all processes: needs root");
-        PodFolder.Create(Pod).Dispose();
+        (await PodFolder.CreateAsync(Pod)).Dispose();
         await using HostProcess ours = HostProcess.Start("/bin/sh", ["-c", "while :; do sleep 1; done", "sh", $"{Pod}/api.sock"]);
         await using HostProcess others = HostProcess.Start("/bin/sh", ["-c", "while :; do sleep 1; done", "sh", $"{Pod}x/api.sock"]);
         await PodMachine.CleanUpAsync(Pod);
@@ -70,7 +70,7 @@ public sealed class PodFolderTests : IDisposable
     {
         await using HostProcess monitor = HostProcess.Start("/bin/sleep", ["1000"]);
         Task cleaning;
-        using (PodFolder folder = PodFolder.Create(Pod))
+        using (PodFolder folder = await PodFolder.CreateAsync(Pod))
         {
             new MachineRecord { Processes = [new ProcessRecord(monitor.Pid, monitor.StartTime)] }.Write(folder.Record);
             cleaning = Task.Run(() => PodMachine.CleanUpAsync(Pod));
@@ -82,7 +82,7 @@ public sealed class PodFolderTests : IDisposable
         Assert.Equal(137, await monitor.Exited);
         await PodMachine.CleanUpAsync(Pod);
         // A new shim of the same pod has begun: the one who comes late leaves it alone.
-        using (PodFolder.Create(Pod))
+        using (await PodFolder.CreateAsync(Pod))
         {
             cleaning = Task.Run(() => PodMachine.CleanUpAsync(Pod, inUse: static () => true));
         }
@@ -96,7 +96,7 @@ public sealed class PodFolderTests : IDisposable
     public async Task A_record_of_a_number_that_is_another_process_now_ends_nobody()
     {
         await using HostProcess other = HostProcess.Start("/bin/sleep", ["1000"]);
-        PodFolder.Create(Pod).Dispose();
+        (await PodFolder.CreateAsync(Pod)).Dispose();
         new MachineRecord { Processes = [new ProcessRecord(other.Pid, other.StartTime + 1)] }.Write(Path.Combine(Pod, "machine.json"));
         await PodMachine.CleanUpAsync(Pod);
         Assert.False(other.Exited.IsCompleted);
