@@ -23,6 +23,22 @@ public sealed unsafe class UnixStream : FileDescriptor
     {
     }
 
+    /// <summary>
+    /// The process at the other end: the one that last called listen(2) there, or connect(2), or socketpair(2), as it was then (SO_PEERCRED,
+    /// unix(7)). It may have ended by now; 0 where it is in another PID namespace.
+    /// </summary>
+    public int PeerPid
+    {
+        get
+        {
+            ucred peer;
+            uint size = (uint)sizeof(ucred);
+            // SAFETY: `peer` and `size` live on this stack for the whole call, and `size` is that of `peer`.
+            Check(SysSocket.getsockopt(Number, SysSocket.SOL_SOCKET, SysSocket.SO_PEERCRED, &peer, &size), "getsockopt(SO_PEERCRED)");
+            return peer.pid;
+        }
+    }
+
     /// <summary>Connects to the socket at <paramref name="path"/>. Never blocks.</summary>
     /// <exception cref="LinuxException">Nobody listens there, or so many wait already that it would block (EAGAIN).</exception>
     public static UnixStream Connect(string path)

@@ -159,6 +159,33 @@ public sealed class BootstrapTests : IDisposable
         }
     }
 
+    /// <summary>containerd has forgotten the container by then: nobody else would ever end it.</summary>
+    [Fact]
+    public async Task A_shim_that_does_not_answer_is_ended_with_its_pod()
+    {
+        string bundle = Bundle("p", ShimUnderTest.Sandbox("p"));
+        string address = Text(Run(bundle, ["-namespace", "ns", "-id", "p", "start"]));
+        string socket = address["unix://".Length..];
+        int pid;
+        await using (ShimClient shim = await ShimClient.ConnectAsync(address))
+        {
+            pid = (int)(await shim.ConnectTaskAsync("p")).ShimPid;
+        }
+
+        using Process stopped = Process.GetProcessById(pid);
+        using Process stop = Process.Start("kill", ["-STOP", $"{pid}"]);
+        await stop.WaitForExitAsync();
+        var arguments = new ShimArguments { Namespace = "ns", Id = "c", Pod = "p", Socket = socket };
+        HearthException refused = await Assert.ThrowsAsync<HearthException>(() => DeleteCommand.CleanUpAsync(arguments, TimeSpan.FromMilliseconds(100)));
+        Assert.Contains($"The shim at {socket} lives, and does not remove \"c\"", refused.Message);
+        Assert.False(stopped.HasExited);
+
+        await DeleteCommand.CleanUpAsync(arguments with { Id = "p" }, TimeSpan.FromMilliseconds(100));
+
+        await stopped.WaitForExitAsync().WaitAsync(ShimUnderTest.Deadline);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "state")));
+    }
+
     [Fact]
     public async Task Each_manager_is_answered_in_its_own_form()
     {

@@ -17,6 +17,7 @@ public static unsafe partial class SysSocket
     public const int SHUT_RD = 0;
     public const int SHUT_WR = 1;
     public const int SOL_SOCKET = 1;
+    public const int SO_PEERCRED = 17;
     public const int SCM_RIGHTS = 1;
     public const int MSG_PEEK = 2;
     public const int MSG_NOSIGNAL = 0x4000;
@@ -36,6 +37,9 @@ public static unsafe partial class SysSocket
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int listen(int fd, int backlog);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int getsockopt(int fd, int level, int name, void* value, uint* len);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int accept4(int fd, void* addr, uint* len, int flags);
@@ -86,4 +90,13 @@ public struct cmsghdr
     public nuint cmsg_len;
     public int cmsg_level;
     public int cmsg_type;
+}
+
+/// <summary>struct ucred.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct ucred
+{
+    public int pid;
+    public uint uid;
+    public uint gid;
 }

@@ -19,7 +19,8 @@ public static class DeleteCommand
     // containerd kills a delete five seconds after it started it, of which a busy machine may need most to run this program at all.
     private const int PatienceMs = 1000;
 
-    private static readonly TimeSpan s_kill = TimeSpan.FromSeconds(30);
+    // For a shim that lives. Ending a machine in order takes five seconds at most.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Answers with a <see cref="DeleteResponse"/>. There being nothing left is no error.</summary>
     /// <param name="arguments">As the manager gave them.</param>
@@ -39,16 +40,34 @@ public static class DeleteCommand
         output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());
     }
 
-    /// <summary>The action <c>clean-up</c>: the work of <c>delete</c>, whose process may not last as long.</summary>
+    /// <summary>
+    /// The action <c>clean-up</c>: the work of <c>delete</c>, whose process may not last as long. A shim that lives is asked to do it;
+    /// where it does not, the pod's own delete ends it.
+    /// </summary>
     /// <param name="arguments">The container, its pod, and the socket of its shim.</param>
+    /// <param name="patience">How long the shim has for it; null for the usual 30 s.</param>
     /// <exception cref="HearthException">It cannot be done.</exception>
-    public static async Task CleanUpAsync(ShimArguments arguments)
+    public static async Task CleanUpAsync(ShimArguments arguments, TimeSpan? patience = null)
     {
         ShimPaths paths = ShimPaths.OfSocket(arguments.Socket);
         if (ShimLaunch.IsServed(paths.Socket))
         {
-            await AskAsync(paths.Socket, arguments.Id, isPod: arguments.Pod == arguments.Id).ConfigureAwait(false);
-            return;
+            bool isPod = arguments.Pod == arguments.Id;
+            if (await AskAsync(paths.Socket, arguments.Id, isPod, patience ?? s_patience).ConfigureAwait(false) is not { } failure)
+            {
+                return;
+            }
+
+            if (!isPod)
+            {
+                // Others are in the pod, and nobody has said that they should end.
+                throw failure;
+            }
+
+            if (ShimLaunch.FindServer(paths.Socket) is { } shim)
+            {
+                await MachineRemains.EndAsync(shim).ConfigureAwait(false);
+            }
         }
 
         await PodMachine.CleanUpAsync(paths.Folder, () => ShimLaunch.IsServed(paths.Socket)).ConfigureAwait(false);
@@ -59,6 +78,8 @@ public static class DeleteCommand
     // that it does not know of, and the answer comes in time, whether that has finished or not. Everybody else waits for the end.
     private static async Task CleanUpApartAsync(ShimArguments arguments)
     {
+        var paths = ShimPaths.OfSocket(arguments.Socket);
+        int patienceMs = IsAtItsEnd(paths) ? 0 : PatienceMs;
         (FileDescriptor said, FileDescriptor tell) = Pipe.Create();
         using (said)
         {
@@ -75,7 +96,7 @@ public static class DeleteCommand
                     newSession: true);
             }
 
-            bool over = await Task.Run(() => Polling.WaitReadable(said, PatienceMs)).ConfigureAwait(false);
+            bool over = await Task.Run(() => Polling.WaitReadable(said, patienceMs)).ConfigureAwait(false);
             if (over && Encoding.UTF8.GetString(Pipe.ReadAll(said)).Trim() is { Length: > 0 } failure)
             {
                 throw new HearthException(failure);
@@ -113,10 +134,18 @@ public static class DeleteCommand
         }
     }
 
-    // The pod ends with its first container, whatever else is still in it.
-    private static async Task AskAsync(string socket, string id, bool isPod)
+    // containerd deletes a container as soon as its shim has closed its sockets, while that takes down the machine: the process that
+    // cleans up has nothing to do but to look that the shim gets to its end.
+    private static bool IsAtItsEnd(ShimPaths paths)
     {
-        using var limit = new CancellationTokenSource(s_kill);
+        using FileDescriptor? free = FolderLock.TryTake(paths.Folder);
+        return free is null && Directory.Exists(paths.Folder) && !ShimLaunch.IsServed(paths.Socket);
+    }
+
+    // The pod ends with its first container, whatever else is still in it. Null when it is done, else why it is not.
+    private static async Task<HearthException?> AskAsync(string socket, string id, bool isPod, TimeSpan patience)
+    {
+        using var limit = new CancellationTokenSource(patience);
         try
         {
             await using ShimClient shim = await ShimClient.ConnectAsync(socket, limit.Token).ConfigureAwait(false);
@@ -124,10 +153,11 @@ public static class DeleteCommand
             await TryAsync(() => shim.WaitAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
             await TryAsync(() => shim.DeleteAsync(id, cancellation: limit.Token)).ConfigureAwait(false);
             await TryAsync(() => shim.ShutdownAsync(id, now: isPod, cancellation: limit.Token)).ConfigureAwait(false);
+            return null;
         }
         catch (Exception e) when (e is SocketException or TtrpcException or OperationCanceledException)
         {
-            throw new HearthException($"The shim at {socket} lives, and does not remove \"{id}\": {e.Message}", e);
+            return new HearthException($"The shim at {socket} lives, and does not remove \"{id}\": {e.Message}", e);
         }
     }
 

@@ -40,6 +40,26 @@ internal sealed record ShimLaunch
         return connection is not null;
     }
 
+    /// <summary>The shim that listens on a socket; null where nobody does, and where whoever does is not this socket's shim.</summary>
+    public static ProcessRecord? FindServer(string socket)
+    {
+        using UnixStream? connection = UnixStream.TryConnect(socket);
+        if (connection?.PeerPid is not { } pid || HostProcess.StartTimeOf(pid) is not { } start)
+        {
+            return null;
+        }
+
+        try
+        {
+            // Read after the time of its start: a later process of this number has another.
+            return File.ReadAllText($"/proc/{pid}/cmdline").Split('\0').Contains(socket) ? new ProcessRecord(pid, start) : null;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Returns when the shim is ready.</summary>
     /// <exception cref="HearthException">It does not come up.</exception>
     public static void Run(ShimLaunch launch)

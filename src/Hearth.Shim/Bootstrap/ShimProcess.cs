@@ -75,6 +75,7 @@ public static class ShimProcess
         using FileDescriptor descriptor = ProcessImage.Adopt(number);
         var socket = new Socket(new SafeSocketHandle(descriptor.Number, ownsHandle: true));
         descriptor.SetHandleAsInvalid();
+        // It listens already. By this it is this process that is named to who connects (SO_PEERCRED).
         socket.Listen(Backlog);
         return socket;
     }
