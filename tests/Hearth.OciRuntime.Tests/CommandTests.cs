@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Hearth.Agent.Protocol;
 using Hearth.Oci.Runtime;
 using Hearth.Programs.Oci;
+using InterfaceStats = Hearth.Shim.Protocol.InterfaceStats;
 
 namespace Hearth.OciRuntime.Tests;
 
@@ -14,6 +16,7 @@ public sealed class CommandTests : IDisposable
 
     public void Dispose()
     {
+        Environment.SetEnvironmentVariable("HEARTH_CONFIG", null);
         Directory.Delete(_folder, recursive: true);
         GC.SuppressFinalize(this);
     }
@@ -87,6 +90,89 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public async Task An_id_is_taken_once_by_however_many_at_a_time()
+    {
+        for (int i = 0; i < 50; i++)
+        {
+            string id = $"c{i}";
+            bool[] taken = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+            {
+                try
+                {
+                    States.Reserve(id);
+                    return true;
+                }
+                catch (OciException)
+                {
+                    return false;
+                }
+            })));
+            Assert.Single(taken, static one => one);
+        }
+    }
+
+    /// <summary>The manager, or create itself, was killed: there is no state yet, and there may be a machine.</summary>
+    [Fact]
+    public async Task What_a_killed_create_left_is_ended_by_force_and_by_nothing_else()
+    {
+        string called = Path.Combine(_folder, "called");
+        UseShim($"#!/bin/sh\necho \"$@\" >>{called}\n");
+        States.Reserve("c1");
+        await File.WriteAllTextAsync(States.ConfigOf("c1"), "{}");
+
+        await Assert.ThrowsAsync<OciException>(() => LifeCommands.DeleteAsync(States, "c1", force: false));
+        Assert.True(States.HasBundle("c1"));
+        Assert.False(File.Exists(called));
+
+        await LifeCommands.DeleteAsync(States, "c1", force: true);
+        Assert.Equal($"-namespace hearth-oci -id c1 -bundle {States.BundleOf("c1")} delete\n", await File.ReadAllTextAsync(called));
+        Assert.False(Directory.Exists(States.Of("c1")));
+    }
+
+    [Fact]
+    public async Task A_shim_that_is_no_program_is_said_so()
+    {
+        UseShim("");
+        OciException e = await Assert.ThrowsAsync<OciException>(() => ShimCommands.StartAsync("c1", _folder));
+        Assert.StartsWith($"{_folder}/shim (microvm.shim in hearth.toml) cannot be started:", e.Message);
+    }
+
+    [Fact]
+    public void A_containers_counters_are_told_as_runc_tells_them()
+    {
+        var stats = new StatsResponse
+        {
+            Cpu = new CpuStats { UsageMicroseconds = 7, UserMicroseconds = 4, SystemMicroseconds = 3, ThrottledPeriods = 2, ThrottledMicroseconds = 1 },
+            Memory = new MemoryStats { Usage = 100, WorkingSet = 60, Anonymous = 50, File = 40, PageFaults = 9, MajorPageFaults = 8, OomKills = 1 },
+            Pids = new PidsStats { Current = 5, Limit = 6 },
+        };
+        string line = EventsCommand.Line("stats", "c1", json => EventsCommand.Write(json, stats, [new InterfaceStats { Name = "eth0", ReceivedBytes = 11, SentBytes = 12 }]));
+        Assert.Equal(
+            """
+            {"type":"stats","id":"c1","data":{"cpu":{"usage":{"total":7000,"kernel":3000,"user":4000},"throttling":{"throttledPeriods":2,"throttledTime":1000}},"memory":{"cache":40,"usage":{"limit":18446744073709551615,"usage":100,"failcnt":1},"raw":{"anon":50,"file":40,"inactive_file":40,"pgfault":9,"pgmajfault":8}},"pids":{"current":5,"limit":6},"network_interfaces":[{"Name":"eth0","RxBytes":11,"RxPackets":0,"RxErrors":0,"RxDropped":0,"TxBytes":12,"TxPackets":0,"TxErrors":0,"TxDropped":0}]}}
+            """,
+            line);
+    }
+
+    [Theory]
+    [InlineData("500ms", 0.5)]
+    [InlineData("2s", 2)]
+    [InlineData("1.5m", 90)]
+    [InlineData("3", 3)]
+    public void An_interval_is_a_time(string text, double seconds) => Assert.Equal(TimeSpan.FromSeconds(seconds), EventsCommand.Interval(text));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("ms")]
+    [InlineData("0s")]
+    [InlineData("-1s")]
+    [InlineData("NaN")]
+    [InlineData("99999999h")]
+    [InlineData("1e300s")]
+    [InlineData("2000m")]
+    public void Nonsense_is_no_interval(string text) => Assert.Throws<OciException>(() => EventsCommand.Interval(text));
+
+    [Fact]
     public async Task Hooks_see_the_state_and_their_failure_is_told()
     {
         string seen = Path.Combine(_folder, "seen");
@@ -114,6 +200,17 @@ public sealed class CommandTests : IDisposable
         RuntimeSpec spec = RuntimeSpec.Parse(await File.ReadAllBytesAsync(Path.Combine(_folder, "config.json")));
         Assert.Equal(["sh"], spec.Process!.Args);
         Assert.Equal(1, await OciProgram.RunAsync(["spec", "--bundle", _folder]));
+    }
+
+    // No other test of this program runs a shim.
+    private void UseShim(string script)
+    {
+        string shim = Path.Combine(_folder, "shim");
+        string config = Path.Combine(_folder, "hearth.toml");
+        File.WriteAllText(shim, script);
+        File.SetUnixFileMode(shim, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        File.WriteAllText(config, $"[microvm]\nshim = \"{shim}\"\n");
+        Environment.SetEnvironmentVariable("HEARTH_CONFIG", config);
     }
 
     private static ContainerState State(int pid, string start) => new()

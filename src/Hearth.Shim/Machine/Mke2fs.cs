@@ -22,7 +22,7 @@ internal static class Mke2fs
         int status = await process.Exited.WaitAsync(cancellation).ConfigureAwait(false);
         if (status != 0)
         {
-            throw new HearthException($"mke2fs could not make {what} (status {status}): {process.Output.Lines(5)}");
+            throw new HearthException($"mke2fs could not make {what} (status {status}): {process.Output.Lines(1)}");
         }
     }
 }

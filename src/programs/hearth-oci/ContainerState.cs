@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Hearth.Linux;
 using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
@@ -53,14 +54,22 @@ internal sealed class StateFolder(string root)
     /// <summary>The bundle that the shim is given.</summary>
     public string BundleOf(string id) => Path.Combine(Root, id, BundleName);
 
+    /// <summary>Whether a shim may have been given a specification.</summary>
+    public bool HasBundle(string id) => File.Exists(ConfigOf(id));
+
     /// <summary>The specification that the shim was given.</summary>
-    public RuntimeSpec SpecOf(string id) => RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(BundleOf(id), "config.json")));
+    public RuntimeSpec SpecOf(string id) => RuntimeSpec.Parse(File.ReadAllBytes(ConfigOf(id)));
+
+    /// <summary>Where that is.</summary>
+    public string ConfigOf(string id) => Path.Combine(BundleOf(id), "config.json");
 
     /// <summary>Takes an id: nobody else has it from now on.</summary>
     /// <exception cref="OciException">It is taken.</exception>
     public void Reserve(string id)
     {
         Directory.CreateDirectory(Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // Of two at a time, one.
+        using FileDescriptor locked = FolderLock.Take(Root);
         if (Directory.Exists(Of(id)))
         {
             throw new OciException($"container with id exists: {id}");

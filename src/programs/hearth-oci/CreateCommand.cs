@@ -11,8 +11,6 @@ namespace Hearth.Programs.Oci;
 /// <summary><c>create</c>: a machine for a bundle, its container made in it, and a process of this host that stands for it.</summary>
 internal sealed class CreateCommand
 {
-    private const string Config = "config.json";
-
     private readonly StateFolder _states;
     private readonly string _id;
     private readonly string _bundle;
@@ -101,7 +99,7 @@ internal sealed class CreateCommand
 
     private RuntimeSpec ReadSpec()
     {
-        string path = Path.Combine(_bundle, Config);
+        string path = Path.Combine(_bundle, "config.json");
         try
         {
             return RuntimeSpec.Parse(File.ReadAllBytes(path));
@@ -157,14 +155,14 @@ internal sealed class CreateCommand
                 Namespaces = [.. spec.Linux.Namespaces.Select(one => one.Type == "network" ? one with { Path = network } : one)],
             },
         };
-        File.WriteAllBytes(Path.Combine(_states.BundleOf(_id), Config), own.ToJson());
+        File.WriteAllBytes(_states.ConfigOf(_id), own.ToJson());
     }
 
     private async Task UndoAsync(RuntimeSpec spec)
     {
         try
         {
-            if (File.Exists(Path.Combine(_states.BundleOf(_id), Config)))
+            if (_states.HasBundle(_id))
             {
                 await ShimCommands.DeleteAsync(_id, _states.BundleOf(_id));
             }

@@ -53,15 +53,20 @@ internal static class LifeCommands
     /// <summary>Removes a container that has ended; with force, one that has not.</summary>
     public static async Task DeleteAsync(StateFolder states, string id, bool force)
     {
-        ContainerState? found = states.TryRead(id);
-        if (found is not { } state)
+        if (states.TryRead(id) is not { } state)
         {
-            states.Remove(id);
             if (!force)
             {
                 throw new OciException($"container does not exist: {id}");
             }
 
+            // A create that was killed may have left a machine.
+            if (states.HasBundle(id))
+            {
+                await ShimCommands.DeleteAsync(id, states.BundleOf(id));
+            }
+
+            states.Remove(id);
             return;
         }
 

@@ -24,6 +24,7 @@ internal static class OciProgram
           run [--bundle DIR] [-d] ID   exec [--process FILE] [-d] [--pid-file FILE] ID [COMMAND]
           ps ID                        pause ID / resume ID
           list [-q] [-f json]          update --resources FILE ID
+          events [--stats] [--interval TIME] ID
           features                     spec [--bundle DIR]
         The configuration is hearth.toml: $HEARTH_CONFIG, else /etc/hearth/hearth.toml.
         """;
@@ -93,8 +94,11 @@ internal static class OciProgram
             case "spec":
                 QueryCommands.Spec(arguments.Value("bundle", "b") ?? ".");
                 return 0;
-            case "events" or "checkpoint" or "restore":
-                throw new OciException($"{arguments.Command} is not supported: a microVM's container has no cgroup on this host to count, and cannot be checkpointed here.");
+            case "events":
+                await EventsCommand.RunAsync(states.Read(arguments.Id()), arguments);
+                return 0;
+            case "checkpoint" or "restore":
+                throw new OciException($"{arguments.Command} is not supported: a container in a microVM cannot be checkpointed.");
             case "" when arguments.Flag("version", "v"):
                 Console.WriteLine($"hearth-oci version {Version}");
                 Console.WriteLine("spec: 1.2.0");

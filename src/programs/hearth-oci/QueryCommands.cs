@@ -6,7 +6,7 @@ using Hearth.Shim.Protocol.Tasks;
 
 namespace Hearth.Programs.Oci;
 
-/// <summary><c>state list ps events features spec</c>.</summary>
+/// <summary><c>state list ps features spec</c>.</summary>
 internal static class QueryCommands
 {
     // What this runtime knows of. Source: runtime-spec features.md.

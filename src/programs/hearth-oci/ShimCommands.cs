@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using Hearth.Configuration;
 using Hearth.Shim.Protocol;
@@ -38,7 +39,7 @@ internal static class ShimCommands
         string program = ProgramPath.Find(shim) ?? throw new OciException($"There is no program \"{shim}\" (microvm.shim in hearth.toml) beside hearth-oci or on PATH.");
         var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Remove("TTRPC_ADDRESS");
-        using Process process = Process.Start(start) ?? throw new OciException($"{program} cannot be started.");
+        using Process process = Start(start);
         using var patience = new CancellationTokenSource(s_patience);
         process.StandardInput.Close();
         try
@@ -52,6 +53,18 @@ internal static class ShimCommands
         {
             process.Kill();
             throw new OciException($"{Path.GetFileName(program)} {arguments[^1]} did not end in {s_patience.TotalSeconds} s.", e);
+        }
+    }
+
+    private static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new OciException($"{start.FileName} (microvm.shim in hearth.toml) cannot be started: {e.Message}", e);
         }
     }
 }
