@@ -6,7 +6,13 @@ namespace Hearth.Linux;
 public static class Namespaces
 {
     /// <summary>Whether a file is the network namespace that this process began in, whatever its name is. No file is none.</summary>
-    public static bool IsOwnNetwork(string path)
+    public static bool IsOwnNetwork(string path) => IsOwn(path, "net");
+
+    /// <summary>Whether a path is a namespace that this process is in.</summary>
+    /// <param name="path">Of the namespace; nothing there is none.</param>
+    /// <param name="kind">As below /proc/self/ns: <c>pid</c>.</param>
+    /// <exception cref="LinuxException">It cannot be looked at.</exception>
+    public static bool IsOwn(string path, string kind)
     {
         if (!File.Exists(path))
         {
@@ -14,7 +20,7 @@ public static class Namespaces
         }
 
         using FileDescriptor named = FileDescriptor.Open(path, Fcntl.O_RDONLY);
-        using FileDescriptor own = FileDescriptor.Open("/proc/self/ns/net", Fcntl.O_RDONLY);
+        using FileDescriptor own = FileDescriptor.Open($"/proc/self/ns/{kind}", Fcntl.O_RDONLY);
         return FileStatus.FileSystemOf(named) == FileStatus.FileSystemOf(own) && FileStatus.Of(named).Inode == FileStatus.Of(own).Inode;
     }
 

@@ -19,7 +19,7 @@ public sealed record ShimAddress(int Version, string Address, string Protocol = 
         {
             return text.StartsWith('/') || text.StartsWith("unix://", StringComparison.Ordinal)
                 ? new ShimAddress(2, text)
-                : throw new FormatException($"The shim printed no address: \"{text}\".");
+                : throw new FormatException($"The shim printed no address: \"{text}\". Is it hearth-shim, of this version?");
         }
 
         try
@@ -33,7 +33,7 @@ public sealed record ShimAddress(int Version, string Address, string Protocol = 
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new FormatException($"The shim printed no address: \"{text}\".", e);
+            throw new FormatException($"The shim printed no address: \"{text}\". Is it hearth-shim, of this version?", e);
         }
     }
 

@@ -66,6 +66,8 @@ public sealed class RuntimeSpecTests
 
     [Theory]
     [InlineData("null")]
+    [InlineData("{\"ociVersion\": \"2.0.0\"}")]
+    [InlineData("{\"ociVersion\": \"\"}")]
     [InlineData("[]")]
     [InlineData("{\"process\": {\"args\": \"sh\"}}")]
     [InlineData("{\"mounts\": [{\"type\": \"proc\"}]}")]

@@ -27,10 +27,21 @@ public sealed class CommandTests : IDisposable
     [InlineData("""{"process":{"args":["x"],"terminal":true},"root":{"path":"r"}}""", "--console-socket")]
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"pid"}]}}""", "this host's network")]
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network","path":"/proc/self/ns/net"}]}}""", "this host's network")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"ipc"},{"type":"uts"}]}}""", "this host's pid namespace (--pid host)")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"uts"}]}}""", "this host's ipc namespace")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc","path":"/proc/self/ns/ipc"},{"type":"uts"}]}}""", "this host's ipc namespace")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc"}]}}""", "this host's uts namespace")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid","path":"/nowhere"},{"type":"ipc"},{"type":"uts"}]}}""", "not in its machine")]
+    [InlineData("""{"ociVersion":"3.0.0","process":{"args":["x"]},"root":{"path":"r"}}""", "its ociVersion is \"3.0.0\", and only 1.x is known")]
     [InlineData("nonsense", "cannot be used")]
+    [InlineData("", "There is no config.json in ")]
     public async Task A_bundle_that_cannot_be_run_is_refused_and_nothing_is_left(string config, string because)
     {
-        await File.WriteAllTextAsync(Path.Combine(_folder, "config.json"), config);
+        if (config.Length > 0)
+        {
+            await File.WriteAllTextAsync(Path.Combine(_folder, "config.json"), config);
+        }
+
         string log = Path.Combine(_folder, "log");
 
         int status = await OciProgram.RunAsync(["--root", States.Root, "--log", log, "--log-format", "json", "create", "--bundle", _folder, "c1"]);
@@ -125,15 +136,35 @@ public sealed class CommandTests : IDisposable
         Assert.False(File.Exists(called));
 
         await LifeCommands.DeleteAsync(States, "c1", force: true);
-        Assert.Equal($"-namespace hearth-oci -id c1 -bundle {States.BundleOf("c1")} delete\n", await File.ReadAllTextAsync(called));
+        Assert.Equal($"-namespace hearth-oci:{States.Root} -id c1 -bundle {States.BundleOf("c1")} delete\n", await File.ReadAllTextAsync(called));
         Assert.False(Directory.Exists(States.Of("c1")));
+    }
+
+    /// <summary>Two managers, each with a folder of its own, or two users of one: neither finds the other's machine, and so neither ends it.</summary>
+    [Fact]
+    public async Task The_same_id_in_another_folder_is_another_pod()
+    {
+        UseShim("#!/bin/sh\necho \"unix://$2\"\n");
+        var other = new StateFolder(Path.Combine(_folder, "other"));
+        States.Reserve("c1");
+        other.Reserve("c1");
+        Assert.NotEqual(await new ShimCommands(States).StartAsync("c1"), await new ShimCommands(other).StartAsync("c1"));
+    }
+
+    [Fact]
+    public async Task A_program_that_is_no_shim_is_said_so()
+    {
+        UseShim("#!/bin/sh\necho hello\n");
+        States.Reserve("c1");
+        Assert.Equal("The shim printed no address: \"hello\". Is it hearth-shim, of this version?", (await Assert.ThrowsAsync<OciException>(() => new ShimCommands(States).StartAsync("c1"))).Message);
     }
 
     [Fact]
     public async Task A_shim_that_is_no_program_is_said_so()
     {
         UseShim("");
-        OciException e = await Assert.ThrowsAsync<OciException>(() => ShimCommands.StartAsync("c1", _folder));
+        States.Reserve("c1");
+        OciException e = await Assert.ThrowsAsync<OciException>(() => new ShimCommands(States).StartAsync("c1"));
         Assert.StartsWith($"{_folder}/shim (microvm.shim in hearth.toml) cannot be started:", e.Message);
     }
 

@@ -37,8 +37,8 @@ public sealed class BootstrapTests : IDisposable
 
         Assert.StartsWith($"unix://{_folder}/state/shims/", address);
         Assert.Equal(address, File.ReadAllText(Path.Combine(sandbox, "address")));
-        Assert.Equal(address, Text(Run(member, ["--namespace=ns", "-id=c", "-debug", "start"])));
-        Assert.Equal(address, Text(Run(sandbox, ["-namespace", "ns", "-id", "p", "start"])));
+        Assert.Equal(address, Text(Run(member, ["--namespace=ns", "-id=c", "-address=/x", "-debug", "start"])));
+        Assert.Equal(address, Text(Run(sandbox, ["-namespace", "ns", "-id", "p", "-address", "/x", "start"])));
         string path = address["unix://".Length..];
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path) & ~UnixFileMode.UserExecute);
         await using ShimClient shim = await ShimClient.ConnectAsync(address);
@@ -68,6 +68,26 @@ public sealed class BootstrapTests : IDisposable
         await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
         await ShimUnderTest.EventuallyAsync(() => !File.Exists(path) && !File.Exists(path + ".stream"), "the sockets stay");
         await ShimUnderTest.EventuallyAsync(() => !Directory.Exists($"/proc/{pid}"), "the process stays");
+    }
+
+    /// <summary>Two containerds have a namespace "default" each; what the second is told to make must not be found, and then deleted, as the first's.</summary>
+    [Fact]
+    public async Task Two_managers_with_the_same_id_have_two_shims_and_end_their_own()
+    {
+        string first = Bundle("one", ShimUnderTest.Specification("true"));
+        string second = Bundle("two", ShimUnderTest.Specification("true"));
+        string address = Text(Run(first, ["-namespace", "default", "-id", "c", "-address", "/run/a.sock", "start"]));
+        string other = Text(Run(second, ["-namespace", "default", "-id", "c", "-address", "/run/b.sock", "start"]));
+        Assert.NotEqual(address, other);
+        // Also where the bundle does not say it any more.
+        File.Delete(Path.Combine(second, "address"));
+
+        Assert.Equal(0, Run(second, ["-namespace", "default", "-id", "c", "-bundle", second, "-address", "/run/b.sock", "delete"]).Status);
+
+        await ShimUnderTest.EventuallyAsync(() => !ShimLaunch.IsServed(other["unix://".Length..]), "the second's stays");
+        await using ShimClient shim = await ShimClient.ConnectAsync(address);
+        await shim.ShutdownAsync("c");
+        await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
     }
 
     [Fact]

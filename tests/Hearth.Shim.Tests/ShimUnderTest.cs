@@ -43,7 +43,11 @@ public sealed class ShimUnderTest : IAsyncDisposable
                     ConfigPath = path;
                     return config;
                 },
-                StartMachine = async (options, _) => Machine = await TestMachine.StartAsync(options, Path.Combine(folder, "image")),
+                StartMachine = async (options, cancellation) =>
+                {
+                    await Boots(cancellation);
+                    return Machine = await TestMachine.StartAsync(options, Path.Combine(folder, "image"));
+                },
             },
             Listen(Path.Combine(folder, "task")),
             Listen(Path.Combine(folder, "task.stream")));
@@ -62,6 +66,9 @@ public sealed class ShimUnderTest : IAsyncDisposable
     public ShimClient Client { get; private set; } = null!;
 
     public TestMachine? Machine { get; private set; }
+
+    /// <summary>What comes before a machine is there.</summary>
+    public Func<CancellationToken, Task> Boots { get; set; } = static _ => Task.CompletedTask;
 
     /// <summary>Which configuration the manager named last.</summary>
     public string? ConfigPath { get; private set; }
@@ -116,11 +123,11 @@ public sealed class ShimUnderTest : IAsyncDisposable
         return bundle;
     }
 
-    public async Task CreateAsync(string id, RuntimeSpec spec, Action<CreateTaskRequest>? change = null)
+    public async Task CreateAsync(string id, RuntimeSpec spec, Action<CreateTaskRequest>? change = null, ShimClient? client = null)
     {
         var request = new CreateTaskRequest { Id = id, Bundle = Bundle(id, spec) };
         change?.Invoke(request);
-        await Client.CreateAsync(request).WaitAsync(Deadline);
+        await (client ?? Client).CreateAsync(request).WaitAsync(Deadline);
     }
 
     public async Task StartAsync(string id, RuntimeSpec spec, Action<CreateTaskRequest>? change = null)

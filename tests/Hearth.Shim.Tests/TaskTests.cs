@@ -181,6 +181,28 @@ public sealed class TaskTests
         await shim.Client.DeleteAsync("c");
     }
 
+    /// <summary>containerd 1.6 that comes back to a living shim keeps a task that it can neither start nor remove; of one that has gone it deletes what is left.</summary>
+    [Fact]
+    public async Task A_manager_that_dies_while_a_container_is_made_leaves_no_shim()
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
+        var booting = new TaskCompletionSource();
+        shim.Boots = async cancellation =>
+        {
+            booting.SetResult();
+            await Task.Delay(Timeout.Infinite, cancellation);
+        };
+        var manager = await ShimClient.ConnectAsync(Path.Combine(shim.Folder, "task"));
+        Task creating = shim.CreateAsync("c", ShimUnderTest.Specification("true"), client: manager);
+        await booting.Task.WaitAsync(ShimUnderTest.Deadline);
+        Assert.False(shim.Ended.IsCompleted);
+
+        await manager.DisposeAsync();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => creating);
+        await shim.Ended.WaitAsync(ShimUnderTest.Deadline);
+    }
+
     [Fact]
     public async Task Processes_are_added_with_states_streams_and_events_of_their_own()
     {

@@ -28,9 +28,15 @@ public sealed record RuntimeSpec
 
     public IReadOnlyDictionary<string, string>? Annotations { get; init; }
 
-    /// <exception cref="JsonException">This is no runtime specification.</exception>
-    public static RuntimeSpec Parse(ReadOnlySpan<byte> json) =>
-        JsonSerializer.Deserialize(json, RuntimeJson.Default.RuntimeSpec) ?? throw new JsonException("The specification is null.");
+    /// <exception cref="JsonException">This is no runtime specification, or one of another major version.</exception>
+    public static RuntimeSpec Parse(ReadOnlySpan<byte> json)
+    {
+        RuntimeSpec spec = JsonSerializer.Deserialize(json, RuntimeJson.Default.RuntimeSpec) ?? throw new JsonException("The specification is null.");
+        // Source: spec.md, compliance; semantic versions: what was said before 1.0 may be anything.
+        return spec.OciVersion.StartsWith("1.", StringComparison.Ordinal)
+            ? spec
+            : throw new JsonException($"its ociVersion is \"{spec.OciVersion}\", and only 1.x is known: use a manager that writes that, or a later Hearth.");
+    }
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, RuntimeJson.Default.RuntimeSpec);
 }

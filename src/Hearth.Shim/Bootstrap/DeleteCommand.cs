@@ -118,7 +118,7 @@ public static class DeleteCommand
             return ShimPaths.OfSocket(text);
         }
 
-        return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId);
+        return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId, arguments.Address);
     }
 
     private static string PodIdOf(string id, string bundle)

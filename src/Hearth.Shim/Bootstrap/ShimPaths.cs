@@ -6,8 +6,8 @@ using Hearth.Linux;
 namespace Hearth.Shim.Bootstrap;
 
 /// <summary>
-/// Where a pod's shim keeps things: named by a hash of the manager's namespace and the pod's id, because a socket's path
-/// has 107 bytes at most.
+/// Where a pod's shim keeps things: named by a hash of the manager's address, its namespace and the pod's id, because a socket's path
+/// has 107 bytes at most, and because two managers may have a pod of the same id.
 /// </summary>
 /// <param name="Socket">The task service's. The stream socket's is this with <c>.stream</c> behind it.</param>
 /// <param name="Folder">The machine's.</param>
@@ -23,10 +23,14 @@ public sealed record ShimPaths(string Socket, string Folder)
     /// <summary>The folder that sockets are in.</summary>
     public string SocketFolder => Path.GetDirectoryName(Socket)!;
 
-    public static ShimPaths Of(HearthConfig config, string @namespace, string podId)
+    /// <param name="config">Its state folder is meant.</param>
+    /// <param name="namespace">The manager's, that the pod is in.</param>
+    /// <param name="podId">The pod's id there.</param>
+    /// <param name="manager">The manager's address; empty for one that has none.</param>
+    public static ShimPaths Of(HearthConfig config, string @namespace, string podId, string manager)
     {
         const int digits = 32;
-        string name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{@namespace}\0{podId}")))[..digits];
+        string name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{@namespace}\0{podId}\0{manager}")))[..digits];
         return OfSocket($"{config.Daemon.State}/{Sockets}/{name}.sock");
     }
 

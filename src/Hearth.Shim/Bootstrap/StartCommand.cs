@@ -32,7 +32,7 @@ public static class StartCommand
         RuntimeSpec spec = ReadSpec(bundle);
         PodIdentity identity = PodIdentity.Of(spec, arguments.Id);
         HearthConfig config = ShimConfig.Read(input.ConfigPath);
-        ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId);
+        ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId, arguments.Address);
         // Two starts for one pod at a time would each take the other's socket for one that was left.
         using (paths.Lock())
         {

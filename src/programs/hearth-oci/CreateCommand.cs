@@ -59,11 +59,12 @@ internal sealed class CreateCommand
         NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
         string given = network?.Path ?? "";
         ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
+        HostNamespaces.CheckProcesses(spec, companion);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
         bool countsMachine = StandInCgroup.Enter(StandInCgroup.FolderOf(spec), standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
         WriteBundle(PodSharing.Describe(spec, companion?.PodId), countsMachine, given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
-        string address = await ShimCommands.StartAsync(_id, _states.BundleOf(_id));
+        string address = await new ShimCommands(_states).StartAsync(_id);
         var task = new StandInTask(address, _id, "", _states.Of(_id), terminal);
         Fifos fifos = Fifos.Create(task.Folder, task.FifoName, terminal);
         await using (ShimClient shim = await ShimClient.ConnectAsync(address))
@@ -100,6 +101,11 @@ internal sealed class CreateCommand
     private RuntimeSpec ReadSpec()
     {
         string path = Path.Combine(_bundle, "config.json");
+        if (!File.Exists(path))
+        {
+            throw new OciException($"There is no config.json in {_bundle}: --bundle names a folder with one (hearth-oci spec --bundle DIR writes an example).");
+        }
+
         try
         {
             return RuntimeSpec.Parse(File.ReadAllBytes(path));
@@ -133,11 +139,12 @@ internal sealed class CreateCommand
         }
 
         // Docker names the host's by a file of its own.
-        NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
-        if (network is null || (network.Path is { Length: > 0 } path && Namespaces.IsOwnNetwork(path)))
+        if (HostNamespaces.IsHosts(spec, "network"))
         {
             throw new OciException("The container is to be in this host's network, which a microVM cannot be. Give it a network of its own (--network bridge or none), or use another runtime for it.");
         }
+
+        HostNamespaces.Check(spec);
     }
 
     private ContainerHooks HooksOf(RuntimeSpec spec) => new(spec, _id, _bundle);
@@ -164,7 +171,7 @@ internal sealed class CreateCommand
         {
             if (_states.HasBundle(_id))
             {
-                await ShimCommands.DeleteAsync(_id, _states.BundleOf(_id));
+                await new ShimCommands(_states).DeleteAsync(_id);
             }
         }
         catch (Exception e) when (e is HearthException or IOException or TtrpcException)

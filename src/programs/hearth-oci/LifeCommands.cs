@@ -63,7 +63,7 @@ internal static class LifeCommands
             // A create that was killed may have left a machine.
             if (states.HasBundle(id))
             {
-                await ShimCommands.DeleteAsync(id, states.BundleOf(id));
+                await new ShimCommands(states).DeleteAsync(id);
             }
 
             states.Remove(id);
@@ -84,7 +84,7 @@ internal static class LifeCommands
         ContainerHooks hooks = HooksOf(state, states);
         await ForgetAsync(state);
         // By its own name: the pod's would be another container's, which goes on.
-        await ShimCommands.DeleteAsync(id, states.BundleOf(id));
+        await new ShimCommands(states).DeleteAsync(id);
         StandInCgroup.Leave(state.Cgroup);
         await hooks.RunStoppedAsync();
         states.Remove(id);

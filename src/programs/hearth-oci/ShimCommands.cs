@@ -6,19 +6,18 @@ using Hearth.Shim.Protocol;
 namespace Hearth.Programs.Oci;
 
 /// <summary>hearth-shim's own commands, for containers of OCI managers.</summary>
-internal static class ShimCommands
+/// <param name="states">The folder of all containers: the same id in another is another container.</param>
+internal sealed class ShimCommands(StateFolder states)
 {
-    /// <summary>What these containers' shims are under, apart from other managers'.</summary>
-    public const string Namespace = "hearth-oci";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Starts a pod's shim, or finds it.</summary>
     /// <returns>Where it listens.</returns>
     /// <exception cref="OciException">It does not come up.</exception>
-    public static async Task<string> StartAsync(string id, string bundle)
+    public async Task<string> StartAsync(string id)
     {
-        string printed = await RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-address", "", "-publish-binary", "", "start"]);
+        string printed = await RunAsync(states.BundleOf(id), ["-namespace", Namespace, "-id", id, "-address", "", "-publish-binary", "", "start"]);
         try
         {
             return ShimAddress.Parse(printed).Address;
@@ -30,8 +29,11 @@ internal static class ShimCommands
     }
 
     /// <summary>Ends and removes what is left of a pod.</summary>
-    public static Task DeleteAsync(string id, string bundle) =>
-        RunAsync(bundle, ["-namespace", Namespace, "-id", id, "-bundle", bundle, "delete"]);
+    public Task DeleteAsync(string id) =>
+        RunAsync(states.BundleOf(id), ["-namespace", Namespace, "-id", id, "-bundle", states.BundleOf(id), "delete"]);
+
+    // What these containers' shims are under, apart from other managers'.
+    private string Namespace => $"hearth-oci:{states.Root}";
 
     private static async Task<string> RunAsync(string folder, string[] arguments)
     {
