@@ -9,6 +9,9 @@ public static class TaskServices
     /// <summary>containerd 2.x.</summary>
     public const string TaskV3 = "containerd.task.v3.Task";
 
+    /// <summary>containerd 2.x, of a runtime whose sandboxer is "shim".</summary>
+    public const string Sandbox = "containerd.runtime.sandbox.v1.Sandbox";
+
     /// <summary>Hearth's own, <c>pod.proto</c>.</summary>
     public const string Pod = "hearth.shim.v1.Pod";
 

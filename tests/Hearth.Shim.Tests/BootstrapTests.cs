@@ -252,6 +252,20 @@ public sealed class BootstrapTests : IDisposable
         await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
     }
 
+    /// <summary>containerd's of a pod whose sandboxer is the shim: no config.json, and the shim is the pod.</summary>
+    [Fact]
+    public async Task A_bundle_without_a_specification_is_a_pods()
+    {
+        string bundle = Directory.CreateDirectory(Path.Combine(_folder, "bundle-p")).FullName;
+        string address = Text(Run(bundle, ["-namespace", "ns", "-id", "p", "start"]));
+        Assert.Equal(address, Text(Run(Bundle("c", ShimUnderTest.Member("p", "true")), ["-namespace", "ns", "-id", "c", "start"])));
+        await using ShimClient shim = await ShimClient.ConnectAsync(address);
+        // Where it is somebody's container all the same, it is said when that is made.
+        Assert.Contains("config.json", (await ShimUnderTest.RefusedAsync(() => shim.CreateAsync(new CreateTaskRequest { Id = "p", Bundle = bundle }))).Message);
+        await shim.ShutdownAsync("p");
+        await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+    }
+
     [Fact]
     public void What_is_wrong_is_said_in_a_line()
     {

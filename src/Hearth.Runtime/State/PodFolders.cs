@@ -1,5 +1,5 @@
-using System.Text;
 using Hearth.Linux;
+using Hearth.Network.Pods;
 using Hearth.Runtime.Handlers;
 using Hearth.Runtime.Pods;
 using Hearth.Runtime.Specs;
@@ -16,11 +16,6 @@ internal static class PodFolders
 
     /// <summary>The specification in a bundle.</summary>
     public const string SpecFile = "config.json";
-
-    private const string HostResolvConf = "/etc/resolv.conf";
-
-    // Where systemd-resolved keeps what it forwards to; the stub that it listens at is on the host's loopback.
-    private const string UpstreamResolvConf = "/run/systemd/resolve/resolv.conf";
 
     public static PodFiles FilesOf(string folder) => new(Path.Combine(folder, "resolv.conf"), Path.Combine(folder, "hosts"), Path.Combine(folder, "hostname"));
 
@@ -70,61 +65,12 @@ internal static class PodFolders
         return Task.CompletedTask;
     }
 
-    internal static string ResolvConf(PodConfig config)
-    {
-        if (config.Dns is { } dns && dns.Servers.Count + dns.Searches.Count + dns.Options.Count > 0)
-        {
-            var text = new StringBuilder();
-            if (dns.Searches.Count > 0)
-            {
-                text.Append("search ").AppendJoin(' ', dns.Searches).Append('\n');
-            }
+    internal static string ResolvConf(PodConfig config) => config.Dns is { } dns && dns.Servers.Count + dns.Searches.Count + dns.Options.Count > 0
+        ? NameFiles.ResolvConf(dns.Servers, dns.Searches, dns.Options)
+        : NameFiles.HostsResolvConf(config.Security.Namespaces.Network == NamespaceMode.Node);
 
-            foreach (string server in dns.Servers)
-            {
-                text.Append("nameserver ").Append(server).Append('\n');
-            }
-
-            if (dns.Options.Count > 0)
-            {
-                text.Append("options ").AppendJoin(' ', dns.Options).Append('\n');
-            }
-
-            return text.ToString();
-        }
-
-        string host = ReadIfThere(HostResolvConf);
-        string[] servers = [.. host.Split('\n').Where(static line => line.StartsWith("nameserver", StringComparison.Ordinal))];
-        bool stub = servers.Length > 0 && servers.All(static line => line.Contains(" 127.") || line.Contains(" ::1"));
-        string upstream = stub && config.Security.Namespaces.Network != NamespaceMode.Node ? ReadIfThere(UpstreamResolvConf) : "";
-        return upstream.Length > 0 ? upstream : host;
-    }
-
-    internal static string Hosts(PodConfig config, IReadOnlyList<string> ips)
-    {
-        if (config.Security.Namespaces.Network == NamespaceMode.Node && ReadIfThere("/etc/hosts") is { Length: > 0 } host)
-        {
-            return host;
-        }
-
-        var text = new StringBuilder("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
-        foreach (string ip in ips)
-        {
-            text.Append(ip).Append('\t').Append(SpecBuilder.HostnameOf(config)).Append('\n');
-        }
-
-        return text.ToString();
-    }
-
-    private static string ReadIfThere(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
+    internal static string Hosts(PodConfig config, IReadOnlyList<string> ips) =>
+        config.Security.Namespaces.Network == NamespaceMode.Node && NameFiles.ReadIfThere("/etc/hosts") is { Length: > 0 } host
+            ? host
+            : NameFiles.Hosts(SpecBuilder.HostnameOf(config), ips);
 }

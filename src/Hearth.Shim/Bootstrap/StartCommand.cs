@@ -29,8 +29,8 @@ public static class StartCommand
         }
 
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
-        RuntimeSpec spec = ReadSpec(bundle);
-        PodIdentity identity = PodIdentity.Of(spec, arguments.Id);
+        RuntimeSpec? spec = ReadSpec(bundle);
+        PodIdentity identity = spec is null ? new PodIdentity(BundleKind.Sandbox, arguments.Id) : PodIdentity.Of(spec, arguments.Id);
         HearthConfig config = ShimConfig.Read(input.ConfigPath);
         ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId, arguments.Address);
         // Two starts for one pod at a time would each take the other's socket for one that was left.
@@ -53,7 +53,7 @@ public static class StartCommand
                     Debug = arguments.Debug,
                     EventsAddress = EventsAddress(input.Parameters),
                     ConfigPath = input.ConfigPath,
-                    Network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path,
+                    Network = spec?.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path,
                 });
             }
         }
@@ -89,11 +89,12 @@ public static class StartCommand
         ? address
         : Environment.GetEnvironmentVariable("TTRPC_ADDRESS") ?? "";
 
-    private static RuntimeSpec ReadSpec(string bundle)
+    // Null for a bundle without one: containerd's of a pod, whose specification the sandbox service is given.
+    private static RuntimeSpec? ReadSpec(string bundle)
     {
         try
         {
-            return ContainerCreation.ReadSpec(bundle);
+            return Directory.Exists(bundle) && !File.Exists(ContainerCreation.SpecPath(bundle)) ? null : ContainerCreation.ReadSpec(bundle);
         }
         catch (TtrpcException e)
         {

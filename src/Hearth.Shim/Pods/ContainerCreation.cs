@@ -14,7 +14,10 @@ using Hearth.Ttrpc;
 namespace Hearth.Shim.Pods;
 
 /// <summary>Makes a container of a bundle: all of it, or nothing is left. Thread: any.</summary>
-internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
+/// <param name="pod">Which it is in.</param>
+/// <param name="request">What the manager asks for.</param>
+/// <param name="sandbox">The pod's specification, where it is not the bundle's.</param>
+internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, RuntimeSpec? sandbox = null)
 {
     private const int MostSpecBytes = 16 << 20;
     private const string StdinOnce = "io.hearth.stdin-once";
@@ -72,7 +75,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
 
     private PodContainer Describe()
     {
-        RuntimeSpec spec = ReadSpec(request.Bundle);
+        RuntimeSpec spec = sandbox ?? ReadSpec(request.Bundle);
         PodIdentity identity;
         try
         {
@@ -86,6 +89,11 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
         if (identity.PodId != pod.Options.PodId)
         {
             throw new TtrpcException(StatusCode.InvalidArgument, $"The container \"{request.Id}\" is of the pod \"{identity.PodId}\"; this is the shim of \"{pod.Options.PodId}\".");
+        }
+
+        if (identity.Kind == BundleKind.Member && pod.Names is { } names)
+        {
+            spec = names.MountIn(spec);
         }
 
         return new PodContainer
@@ -113,11 +121,14 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request)
         };
     }
 
+    /// <summary>Where a bundle's specification is.</summary>
+    public static string SpecPath(string bundle) => Path.Combine(bundle, "config.json");
+
     /// <summary>Reads a bundle's specification.</summary>
     /// <exception cref="TtrpcException">NotFound, or InvalidArgument: it is none.</exception>
     public static RuntimeSpec ReadSpec(string bundle)
     {
-        string path = Path.Combine(bundle, "config.json");
+        string path = SpecPath(bundle);
         try
         {
             byte[] json = File.ReadAllBytes(path);

@@ -45,6 +45,9 @@ internal sealed class Pod : IAsyncDisposable
 
     public PodEventFeed Feed { get; } = new();
 
+    /// <summary>What containers are mounted whose manager makes no such files; null where it does.</summary>
+    public PodNames? Names { get; set; }
+
     public IReadOnlyCollection<PodContainer> Containers => [.. _containers.Values];
 
     public bool IsEmpty => _containers.IsEmpty;

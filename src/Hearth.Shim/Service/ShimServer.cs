@@ -29,7 +29,7 @@ public sealed class ShimServer : IAsyncDisposable
     /// <summary>Serves until a manager asks for the end, or <see cref="Stop"/>, or nobody has ever used it.</summary>
     public async Task RunAsync()
     {
-        var server = new TtrpcServer([.. TaskService.Create(new TaskService(_pod, Stop)), PodService.Create(new PodService(_pod))]) { MaxCalls = 16 << 10 };
+        var server = new TtrpcServer([.. TaskService.Create(new TaskService(_pod, Stop)), SandboxService.Create(new SandboxService(_pod, Stop)), PodService.Create(new PodService(_pod))]) { MaxCalls = 16 << 10 };
         var streams = new StreamServer(_pod);
         _ = AcceptAsync(_tasks, stream => server.ServeAsync(stream, _stopping.Token));
         _ = AcceptAsync(_streams, stream => streams.ServeAsync(stream, _stopping.Token));
