@@ -35,6 +35,12 @@ setup_agent_initrd() {
 
 setup_lab() { lab/build.sh >/dev/null; }
 
+# containerd of later Debian releases, beside the one that the lab has: 1.7 and 2.x. Tests of one that cannot be had say so and are skipped.
+setup_containerds() {
+  local suite
+  for suite in trixie sid; do apt_unpack_of "$suite" containerd >/dev/null; done
+}
+
 # Sets HEARTH_HOSTILE_GUEST: a guest that only attacks its devices (fuzz/guest).
 setup_hostile_guest() {
   HEARTH_HOSTILE_GUEST="$PWD/out/hostile-guest"

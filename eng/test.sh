@@ -141,6 +141,7 @@ if [ -n "$lab" ]; then
   setup_agent_initrd
   setup_stock_kernel
   setup_hostile_guest
+  setup_containerds
   lab/images.sh build >/dev/null
   start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests" -namespace- "$manager_tests"
   start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests" -namespace "$manager_tests"

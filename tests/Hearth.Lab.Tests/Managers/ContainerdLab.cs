@@ -2,16 +2,28 @@ using System.Diagnostics;
 
 namespace Hearth.Lab.Tests.Managers;
 
-/// <summary>Debian's containerd with folders of its own, which finds our shim on its PATH.</summary>
-public sealed class ContainerdLab : ManagerLab
+/// <summary>The containerd of the lab's Debian (1.6) with folders of its own, which finds our shim on its PATH.</summary>
+public class ContainerdLab : ManagerLab
 {
     public const string Runtime = "io.containerd.hearth.v2";
+
+    /// <summary>CRI's handler where the shim is the pod itself.</summary>
+    public const string SandboxHandler = "hearth-sandbox";
 
     private Process? _containerd;
 
     internal string Socket => Path.Combine(Folder, "ctd.sock");
 
     private string Programs => Path.Combine(Folder, "bin");
+
+    /// <summary>Whose containerd and ctr: empty for the lab's own, else the Debian release that eng/setup.sh has unpacked them of.</summary>
+    private protected virtual string Suite => "";
+
+    /// <summary>How its version begins.</summary>
+    private protected virtual string Release => "1.6.";
+
+    /// <summary>Whether it has sandboxers.</summary>
+    private protected virtual bool HasSandboxers => false;
 
     private string TaskState => Path.Combine(Folder, "ctd-state", "io.containerd.runtime.v2.task", "default");
 
@@ -45,6 +57,21 @@ public sealed class ContainerdLab : ManagerLab
         StartDaemon();
     }
 
+    /// <summary>Starts what is not running yet; skips the test of a containerd that is not to be had here.</summary>
+    internal void ReadyOrSkip()
+    {
+        if (Suite.Length > 0 && !File.Exists(Path.Combine(Unpacked, "containerd")))
+        {
+            string why = Unpacked[..^"/usr/bin".Length] + ".missing";
+            Assert.Skip(File.Exists(why) ? File.ReadAllText(why).Trim() : $"{Unpacked} has no containerd: ./test gets it");
+        }
+
+        Ready();
+        Assert.Contains(Release, Ctr("version").Output);
+    }
+
+    private string Unpacked => Path.Combine(Environment.GetEnvironmentVariable("HEARTH_CACHE") ?? "", "unpacked", $"containerd-{Suite}", "usr", "bin");
+
     private protected override void StartManager()
     {
         Directory.CreateDirectory(Programs);
@@ -72,6 +99,7 @@ public sealed class ContainerdLab : ManagerLab
                 runtime_type = "io.containerd.runc.v2"
               [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hearth]
                 runtime_type = "{Runtime}"
+              {(HasSandboxers ? $"[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.{SandboxHandler}]\n    runtime_type = \"{Runtime}\"\n    sandboxer = \"shim\"" : "")}
             """);
         StartDaemon();
         Eventually(() => Ctr("image", "pull", "--plain-http", Busybox).Status == 0, () => "the image does not come");
@@ -87,7 +115,13 @@ public sealed class ContainerdLab : ManagerLab
     private protected override void Prepare(ProcessStartInfo start)
     {
         base.Prepare(start);
-        start.Environment["PATH"] = Programs + ":" + Environment.GetEnvironmentVariable("PATH");
+        // The program itself is looked for on this process's PATH.
+        if (Suite.Length > 0 && File.Exists(Path.Combine(Unpacked, start.FileName)))
+        {
+            start.FileName = Path.Combine(Unpacked, start.FileName);
+        }
+
+        start.Environment["PATH"] = (Suite.Length > 0 ? $"{Programs}:{Unpacked}:" : $"{Programs}:") + Environment.GetEnvironmentVariable("PATH");
     }
 
     private void StartDaemon()
