@@ -24,17 +24,7 @@ public sealed class PodSharingTests : IDisposable
         var states = new StateFolder(_folder);
         using Process child = Process.Start(new ProcessStartInfo("sleep", ["1000"]))!;
         states.Reserve("infra");
-        states.Write(new ContainerState
-        {
-            Id = "infra",
-            Bundle = "/b",
-            Shim = "/s.sock",
-            PodId = "infra",
-            Pid = child.Id,
-            PidStart = HostProcess.StartOf(child.Id),
-            OciVersion = "1.2.0",
-            Created = DateTimeOffset.UnixEpoch,
-        });
+        states.Write(State("infra", child));
 
         Assert.Equal("infra", PodSharing.Find(states, "/proc/self/ns/net")?.PodId);
         // Another namespace, although of another kind: numbers are told apart, not names.
@@ -42,6 +32,36 @@ public sealed class PodSharingTests : IDisposable
         child.Kill();
         child.WaitForExit();
         Assert.Null(PodSharing.Find(states, "/proc/self/ns/net"));
+    }
+
+    /// <summary>The processes that stand for containers have this host's namespaces: Podman's pods name them, and mean those of the machine.</summary>
+    [Fact]
+    public void Namespaces_of_a_container_are_shared_in_its_machine_and_in_no_other()
+    {
+        var states = new StateFolder(_folder);
+        using Process child = Process.Start(new ProcessStartInfo("sleep", ["1000"]))!;
+        states.Reserve("infra");
+        states.Write(State("infra", child));
+        ContainerState companion = states.Read("infra");
+        foreach (string kind in (string[])["pid", "ipc", "uts"])
+        {
+            var spec = new RuntimeSpec
+            {
+                Linux = new LinuxSpec
+                {
+                    Namespaces = [.. ((string[])["pid", "ipc", "uts"]).Select(one => new NamespaceSpec { Type = one, Path = one == kind ? $"/proc/{child.Id}/ns/{one}" : null })],
+                },
+            };
+            HostNamespaces.Check(spec, states, companion);
+            foreach (ContainerState? other in (ContainerState?[])[null, companion with { PodId = "other" }])
+            {
+                OciException e = Assert.Throws<OciException>(() => HostNamespaces.Check(spec, states, other));
+                Assert.StartsWith($"The container is to share the {kind} namespace of the container infra, which is not in its machine", e.Message);
+            }
+        }
+
+        child.Kill();
+        child.WaitForExit();
     }
 
     [Fact]
@@ -57,4 +77,16 @@ public sealed class PodSharingTests : IDisposable
             [KeyValuePair.Create(Kind, "container"), KeyValuePair.Create(Pod, "p"), KeyValuePair.Create("kept", "z")],
             PodSharing.Describe(spec, "p").Annotations!.OrderBy(static pair => pair.Key, StringComparer.Ordinal));
     }
+
+    private static ContainerState State(string id, Process standIn) => new()
+    {
+        Id = id,
+        Bundle = "/b",
+        Shim = "/s.sock",
+        PodId = id,
+        Pid = standIn.Id,
+        PidStart = HostProcess.StartOf(standIn.Id),
+        OciVersion = "1.2.0",
+        Created = DateTimeOffset.UnixEpoch,
+    };
 }

@@ -59,7 +59,7 @@ internal sealed class CreateCommand
         NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
         string given = network?.Path ?? "";
         ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
-        HostNamespaces.CheckProcesses(spec, companion);
+        HostNamespaces.Check(spec, _states, companion);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
         bool countsMachine = StandInCgroup.Enter(StandInCgroup.FolderOf(spec), standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
@@ -138,13 +138,7 @@ internal sealed class CreateCommand
             throw new OciException("--console-socket was given, and the process has no terminal.");
         }
 
-        // Docker names the host's by a file of its own.
-        if (HostNamespaces.IsHosts(spec, "network"))
-        {
-            throw new OciException("The container is to be in this host's network, which a microVM cannot be. Give it a network of its own (--network bridge or none), or use another runtime for it.");
-        }
-
-        HostNamespaces.Check(spec);
+        HostNamespaces.CheckNetwork(spec);
     }
 
     private ContainerHooks HooksOf(RuntimeSpec spec) => new(spec, _id, _bundle);

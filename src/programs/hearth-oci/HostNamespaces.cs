@@ -3,36 +3,51 @@ using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
 
-/// <summary>Namespaces that a container asks for and a machine cannot be in: this host's, and those of processes in another machine.</summary>
+/// <summary>Namespaces that a container asks for and a machine cannot be in: this host's, and those of containers in another machine.</summary>
 internal static class HostNamespaces
 {
     // Of what is left: a mount namespace of the host's has no root of its own, and the host's cgroups are not seen in any.
     private static readonly string[] s_kinds = ["pid", "ipc", "uts"];
 
-    /// <summary>Whether the container is to be in this host's: it is not asked for a new one, or this one is named.</summary>
-    /// <param name="spec">The manager's.</param>
-    /// <param name="kind">As the specification names it.</param>
-    public static bool IsHosts(RuntimeSpec spec, string kind) =>
-        Find(spec, kind) is not { } wanted || (wanted.Path is { Length: > 0 } path && (kind == "network" ? Namespaces.IsOwnNetwork(path) : Namespaces.IsOwn(path, kind)));
-
-    /// <exception cref="OciException">It is to be in one of this host's.</exception>
-    public static void Check(RuntimeSpec spec)
+    /// <exception cref="OciException">It is to be in this host's network.</exception>
+    public static void CheckNetwork(RuntimeSpec spec)
     {
-        if (s_kinds.FirstOrDefault(kind => IsHosts(spec, kind)) is { } hosts)
+        // Docker names the host's by a file of its own.
+        if (Find(spec, "network") is not { } wanted || (wanted.Path is { Length: > 0 } path && Namespaces.IsOwnNetwork(path)))
         {
-            throw new OciException(
-                $"The container is to be in this host's {hosts} namespace (--{hosts} host), which a microVM cannot be. Leave that out (linux.namespaces needs an entry \"{hosts}\"), or use another runtime for it.");
+            throw new OciException("The container is to be in this host's network, which a microVM cannot be. Give it a network of its own (--network bridge or none), or use another runtime for it.");
         }
     }
 
     /// <param name="spec">The manager's.</param>
-    /// <param name="companion">A container that is in its network; null without one.</param>
-    /// <exception cref="OciException">It is to see processes that are not in its machine.</exception>
-    public static void CheckProcesses(RuntimeSpec spec, ContainerState? companion)
+    /// <param name="states">All containers: a process that stands for one has this host's namespaces, and means those of its machine.</param>
+    /// <param name="companion">A container whose network it is in, and so its machine; null without one.</param>
+    /// <exception cref="OciException">It is to be in a namespace of this host's, or of another machine's.</exception>
+    public static void Check(RuntimeSpec spec, StateFolder states, ContainerState? companion)
     {
-        if (companion is null && Find(spec, "pid")?.Path is { Length: > 0 } path)
+        foreach (string kind in s_kinds)
         {
-            throw new OciException($"The container is to see another's processes ({path}), which is not in its machine: containers share one by their network (--network container:NAME, or a pod).");
+            NamespaceSpec? wanted = Find(spec, kind);
+            string path = wanted?.Path ?? "";
+            if (path.Length > 0 && states.All().FirstOrDefault(state => path.StartsWith($"/proc/{state.Pid}/", StringComparison.Ordinal)) is { } other)
+            {
+                if (other.PodId != companion?.PodId)
+                {
+                    throw Elsewhere($"the container {other.Id}");
+                }
+            }
+            else if (wanted is null || (path.Length > 0 && Namespaces.IsOwn(path, kind)))
+            {
+                throw new OciException(
+                    $"The container is to be in this host's {kind} namespace (--{kind} host), which a microVM cannot be. Leave that out (linux.namespaces needs an entry \"{kind}\"), or use another runtime for it.");
+            }
+            else if (kind == "pid" && path.Length > 0 && companion is null)
+            {
+                throw Elsewhere(path);
+            }
+
+            OciException Elsewhere(string whose) =>
+                new($"The container is to share the {kind} namespace of {whose}, which is not in its machine: containers share one by their network (--network container:NAME, or a pod).");
         }
     }
 

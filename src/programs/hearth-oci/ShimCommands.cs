@@ -9,7 +9,6 @@ namespace Hearth.Programs.Oci;
 /// <param name="states">The folder of all containers: the same id in another is another container.</param>
 internal sealed class ShimCommands(StateFolder states)
 {
-
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Starts a pod's shim, or finds it.</summary>
