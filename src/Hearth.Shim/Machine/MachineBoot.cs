@@ -42,14 +42,26 @@ internal sealed class MachineBoot : IAsyncDisposable
     /// <exception cref="OperationCanceledException">The time is up.</exception>
     public async Task<IPodMachine> RunAsync(CancellationToken cancellation)
     {
+        GuestFiles.Check(_config);
         PodFolder folder = await PodFolder.CreateAsync(_options.Folder).ConfigureAwait(false);
         string scratchFolder = $"{_options.Config.Daemon.Root}/scratch";
         string scratchName = $"{RandomBytes.Name()}.ext4";
-        _parts = new MachineParts(folder, new MachineRecord
+        try
         {
-            NetworkNamespace = _options.NetworkNamespace,
-            ScratchDisk = HasScratch ? $"{scratchFolder}/{scratchName}" : null,
-        });
+            _parts = new MachineParts(folder, new MachineRecord
+            {
+                NetworkNamespace = _options.NetworkNamespace,
+                ScratchDisk = HasScratch ? $"{scratchFolder}/{scratchName}" : null,
+            });
+        }
+        catch
+        {
+            // The disk is full: nothing else has been taken yet.
+            PodFolder.Delete(folder.Path);
+            folder.Dispose();
+            throw;
+        }
+
         IMonitorFiles files = Parts.Prepare(_options);
         Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
         Task<IReadOnlyList<PodInterface>> network = _options.NetworkNamespace is { } space ? PodNetwork.AttachAsync(ManagerNetwork.Enter(space), files.Owner) : Task.FromResult<IReadOnlyList<PodInterface>>([]);
@@ -213,7 +225,8 @@ internal sealed class MachineBoot : IAsyncDisposable
             request.Sysctls.Add(name, value);
         }
 
-        var calls = new List<Task> { agent.SetUpSandboxAsync(request, cancellation) };
+        // The first: what another version fails at comes of that.
+        var calls = new List<Task> { CheckVersionAsync(agent, cancellation), agent.SetUpSandboxAsync(request, cancellation) };
         if (HasScratch)
         {
             var disk = new Agent.Protocol.Filesystem { Type = "ext4", Source = ImageDrives.DeviceOf(0), Options = { ScratchDisk.MountOptions } };
@@ -228,6 +241,9 @@ internal sealed class MachineBoot : IAsyncDisposable
 
         await Task.WhenAll(calls).ConfigureAwait(false);
     }
+
+    private async Task CheckVersionAsync(AgentClient agent, CancellationToken cancellation) =>
+        AgentVersions.Check(_config.Initrd, (await agent.CheckAsync(cancellation: cancellation).ConfigureAwait(false)).Version);
 
     private async Task GiveDriveAsync(int index, string? path, string? before, CancellationToken cancellation)
     {
