@@ -64,7 +64,7 @@ public sealed class Containerd2Tests(Containerd2Lab lab) : ContainerdReleaseTest
         // Not by the host's network: containerd 2.1.9 itself ends on that, before it asks the shim.
         config.Annotations["io.hearth.vcpus"] = "many";
         RpcException refused = await CriClient.FailsAsync(() => cri.RunPodAsync(config, ContainerdLab.SandboxHandler));
-        Assert.Matches("^failed to create sandbox .*: The annotation io.hearth.vcpus is \"many\", which is no whole number.: invalid argument$", refused.Status.Detail);
+        Assert.Contains("The annotation io.hearth.vcpus is \"many\", which is no whole number.", refused.Status.Detail);
 
         string pod = await cri.RunPodAsync(PodConfig(), ContainerdLab.SandboxHandler);
         PodLab.Run("kill", "-9", $"{Assert.Single(ManagerLab.ProcessesWith("--id", pod))}");
