@@ -26,8 +26,26 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
 
     private static readonly TimeSpan s_output = TimeSpan.FromSeconds(2);
 
+    /// <param name="shutDown">Ends the shim: called where whoever asks has gone meanwhile, and nothing else is in the pod.</param>
+    /// <param name="cancellation">Ends when whoever asks has gone.</param>
     /// <exception cref="TtrpcException">It cannot be made.</exception>
-    public async Task<PodContainer> RunAsync(CancellationToken cancellation)
+    public async Task<PodContainer> RunAsync(Action shutDown, CancellationToken cancellation)
+    {
+        try
+        {
+            return await RunAsync(cancellation).ConfigureAwait(false);
+        }
+        catch when (cancellation.IsCancellationRequested && pod.IsEmpty)
+        {
+            // A manager that died meanwhile comes back to what it can neither start nor remove, unless its shim is gone: then it deletes
+            // what is left.
+            pod.Log.Info($"The shim ends: whoever asked for \"{request.Id}\" has gone, and nothing else is in the pod.");
+            shutDown();
+            throw;
+        }
+    }
+
+    private async Task<PodContainer> RunAsync(CancellationToken cancellation)
     {
         if (request.Checkpoint.Length > 0)
         {

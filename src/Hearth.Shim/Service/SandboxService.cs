@@ -50,7 +50,7 @@ internal sealed class SandboxService(Pod pod, Action shutDown)
             pod.Names = WriteNames(request.BundlePath, config);
         }
 
-        await new ContainerCreation(pod, new CreateTaskRequest { Id = request.SandboxId, Bundle = request.BundlePath }, spec).RunAsync(cancellation).ConfigureAwait(false);
+        await new ContainerCreation(pod, new CreateTaskRequest { Id = request.SandboxId, Bundle = request.BundlePath }, spec).RunAsync(shutDown, cancellation).ConfigureAwait(false);
         return new CreateSandboxResponse();
     }
 

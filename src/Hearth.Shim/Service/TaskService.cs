@@ -66,20 +66,7 @@ internal sealed class TaskService(Pod pod, Action shutDown)
 
     private async Task<CreateTaskResponse> CreateAsync(CreateTaskRequest request, CallContext call)
     {
-        PodContainer container;
-        try
-        {
-            container = await new ContainerCreation(pod, request).RunAsync(call.Cancellation).ConfigureAwait(false);
-        }
-        catch when (call.Cancellation.IsCancellationRequested && pod.IsEmpty)
-        {
-            // A manager that died meanwhile comes back to a task that it can neither start nor remove, unless its shim is gone: then
-            // it deletes what is left.
-            pod.Log.Info($"The shim ends: whoever asked for \"{request.Id}\" has gone, and nothing else is in the pod.");
-            shutDown();
-            throw;
-        }
-
+        PodContainer container = await new ContainerCreation(pod, request).RunAsync(shutDown, call.Cancellation).ConfigureAwait(false);
         var created = new TaskCreate
         {
             ContainerId = request.Id,
