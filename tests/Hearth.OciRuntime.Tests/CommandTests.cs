@@ -37,6 +37,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("", "There is no config.json in ")]
     public async Task A_bundle_that_cannot_be_run_is_refused_and_nothing_is_left(string config, string because)
     {
+        UseShim("");
         if (config.Length > 0)
         {
             await File.WriteAllTextAsync(Path.Combine(_folder, "config.json"), config);
@@ -79,6 +80,11 @@ public sealed class CommandTests : IDisposable
         Assert.Equal("stopped", await LifeCommands.StatusAsync(state));
         Assert.Contains("container not running", (await Assert.ThrowsAsync<OciException>(() => LifeCommands.SignalAsync(state, "TERM", all: false))).Message);
     }
+
+    [Theory]
+    [InlineData("392 (hearth-oci) S 1 392 392 0 -1", true)]
+    [InlineData("392 (a) 1 (b) S 11 392 392 0 -1", false)]
+    public void A_process_whose_manager_has_died_is_the_first_ones_child(string stat, bool orphan) => Assert.Equal(orphan, HostProcess.IsOrphan(stat));
 
     [Fact]
     public void What_is_written_down_is_read_again()
@@ -149,6 +155,24 @@ public sealed class CommandTests : IDisposable
         States.Reserve("c1");
         other.Reserve("c1");
         Assert.NotEqual(await new ShimCommands(States).StartAsync("c1"), await new ShimCommands(other).StartAsync("c1"));
+    }
+
+    [Theory]
+    [InlineData("[microvm]\nmemori_mib = 3\n", "unknown key \"memori_mib\"")]
+    [InlineData("[microvm]\nshim = \"/nowhere/shim\"\n", "There is no program \"/nowhere/shim\" (microvm.shim in hearth.toml)")]
+    public async Task A_configuration_that_is_none_leaves_nothing(string config, string because)
+    {
+        UseShim("");
+        await File.WriteAllTextAsync(Path.Combine(_folder, "hearth.toml"), config);
+        await File.WriteAllTextAsync(
+            Path.Combine(_folder, "config.json"),
+            """{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc"},{"type":"uts"}]}}""");
+        string log = Path.Combine(_folder, "log");
+
+        Assert.Equal(1, await OciProgram.RunAsync(["--root", States.Root, "--log", log, "create", "--bundle", _folder, "c1"]));
+
+        Assert.Contains(because.Replace("\"", "\\\""), await File.ReadAllTextAsync(log));
+        Assert.False(Directory.Exists(States.Of("c1")));
     }
 
     [Fact]

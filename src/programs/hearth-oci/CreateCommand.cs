@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Hearth.Configuration;
 using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol;
@@ -35,6 +36,8 @@ internal sealed class CreateCommand
         var create = new CreateCommand(states, arguments);
         RuntimeSpec spec = create.ReadSpec();
         Check(spec, create._consoleSocket);
+        // Before anything is made that would have to be taken away by the same program.
+        ShimCommands.Find();
         states.Reserve(create._id);
         try
         {
@@ -168,12 +171,14 @@ internal sealed class CreateCommand
                 await new ShimCommands(_states).DeleteAsync(_id);
             }
         }
-        catch (Exception e) when (e is HearthException or IOException or TtrpcException)
+        catch (Exception e) when (e is HearthException or ConfigException or IOException or UnauthorizedAccessException or TtrpcException)
         {
             Console.Error.WriteLine($"hearth-oci: what is left of {_id} could not be removed: {e.Message}");
         }
-
-        StandInCgroup.Leave(StandInCgroup.FolderOf(spec));
-        _states.Remove(_id);
+        finally
+        {
+            StandInCgroup.Leave(StandInCgroup.FolderOf(spec));
+            _states.Remove(_id);
+        }
     }
 }

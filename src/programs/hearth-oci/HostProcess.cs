@@ -5,14 +5,17 @@ namespace Hearth.Programs.Oci;
 /// <summary>A process of this host, by its number and its start, which together are one process's alone.</summary>
 internal static class HostProcess
 {
+    /// <summary>Whether a process's parent has ended, and with it whoever would have removed the container.</summary>
+    /// <param name="stat">Its /proc/PID/stat.</param>
+    public static bool IsOrphan(string stat) => Fields(stat)[4 - 3] == "1";
+
     /// <summary>When it started; empty for one that is gone, or has ended and was not waited for.</summary>
     public static string StartOf(int pid)
     {
         try
         {
             string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat"));
-            // After the name, which may have spaces: state is field 3, the start field 22.
-            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            string[] fields = Fields(stat);
             return fields[0] is "Z" or "X" ? "" : fields[22 - 3];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -20,6 +23,9 @@ internal static class HostProcess
             return "";
         }
     }
+
+    // Those after the name, which may have spaces: state is field 3, the parent 4, the start 22.
+    private static string[] Fields(string stat) => stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
 
     public static bool IsThere(ContainerState state) => state.Pid > 0 && state.PidStart.Length > 0 && StartOf(state.Pid) == state.PidStart;
 }

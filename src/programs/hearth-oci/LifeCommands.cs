@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using Hearth.Oci.Runtime;
@@ -12,12 +13,44 @@ internal static class LifeCommands
 {
     private const uint Kill = 9;
     private static readonly TimeSpan s_killPatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_endPause = TimeSpan.FromMilliseconds(10);
 
     public static async Task StartAsync(ContainerState state, StateFolder states)
     {
         await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
-        await shim.StartAsync(state.Id);
+        try
+        {
+            await shim.StartAsync(state.Id);
+        }
+        catch (TtrpcException)
+        {
+            await EndOfStandInAsync(shim, state);
+            throw;
+        }
+
         await HooksOf(state, states).RunStartedAsync(state.Pid);
+    }
+
+    // Docker deletes at once what did not start, and leaves it for good if it has not seen its process end by then.
+    private static async Task EndOfStandInAsync(ShimClient shim, ContainerState state)
+    {
+        try
+        {
+            if ((await shim.StateAsync(state.Id)).Status != Status.Stopped)
+            {
+                return;
+            }
+        }
+        catch (TtrpcException)
+        {
+            // The shim is at its end, and so is the process.
+        }
+
+        for (long start = Stopwatch.GetTimestamp(); HostProcess.IsThere(state) && Stopwatch.GetElapsedTime(start) < s_endPatience;)
+        {
+            await Task.Delay(s_endPause);
+        }
     }
 
     public static async Task SignalAsync(ContainerState state, string signal, bool all)

@@ -34,10 +34,18 @@ internal sealed class ShimCommands(StateFolder states)
     // What these containers' shims are under, apart from other managers'.
     private string Namespace => $"hearth-oci:{states.Root}";
 
-    private static async Task<string> RunAsync(string folder, string[] arguments)
+    /// <summary>The shim's program.</summary>
+    /// <exception cref="ConfigException">hearth.toml is none.</exception>
+    /// <exception cref="OciException">There is no such program.</exception>
+    public static string Find()
     {
         string shim = HearthConfig.Load(Environment.GetEnvironmentVariable("HEARTH_CONFIG")).Microvm.Shim;
-        string program = ProgramPath.Find(shim) ?? throw new OciException($"There is no program \"{shim}\" (microvm.shim in hearth.toml) beside hearth-oci or on PATH.");
+        return ProgramPath.Find(shim) ?? throw new OciException($"There is no program \"{shim}\" (microvm.shim in hearth.toml) beside hearth-oci or on PATH.");
+    }
+
+    private static async Task<string> RunAsync(string folder, string[] arguments)
+    {
+        string program = Find();
         var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Remove("TTRPC_ADDRESS");
         using Process process = Start(start);

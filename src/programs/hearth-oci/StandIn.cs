@@ -91,12 +91,34 @@ internal static class StandIn
             return LostStatus;
         }
 
-        return await StandAsync(task, () =>
+        int status = await StandAsync(task, () =>
         {
             control.Send(Encoding.UTF8.GetBytes(Ready));
             control.Dispose();
             return Task.CompletedTask;
         });
+        if (task.ExecId.Length == 0 && HostProcess.IsOrphan(await File.ReadAllTextAsync("/proc/self/stat")))
+        {
+            await EndMachineAsync(task);
+        }
+
+        return status;
+    }
+
+    // Podman whose conmon was killed never deletes a container: of runc's that leaves a folder, of ours it would leave a machine. A
+    // delete that comes after all finds nothing, which is no error.
+    private static async Task EndMachineAsync(StandInTask task)
+    {
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(task.Shim);
+            await shim.DeleteAsync(task.Id);
+            await shim.ShutdownAsync(task.Id);
+        }
+        catch (Exception e) when (e is TtrpcException or System.Net.Sockets.SocketException)
+        {
+            // It has gone already.
+        }
     }
 
     /// <summary>Waits for a stand-in to have taken its task.</summary>

@@ -72,6 +72,14 @@ public class ContainerdLab : ManagerLab
 
     private string Unpacked => Path.Combine(Environment.GetEnvironmentVariable("HEARTH_CACHE") ?? "", "unpacked", $"containerd-{Suite}", "usr", "bin");
 
+    /// <summary>containerd is killed where it stands, and comes back.</summary>
+    internal void KillAndRestart()
+    {
+        Pods.PodLab.Run("kill", "-9", $"{_containerd!.Id}");
+        _containerd.WaitForExit();
+        StartDaemon();
+    }
+
     private protected override void StartManager()
     {
         Directory.CreateDirectory(Programs);

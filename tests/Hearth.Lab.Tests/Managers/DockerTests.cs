@@ -74,6 +74,26 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         lab.NothingLeft(before, lab.IsDockers);
     }
 
+    /// <summary>What fails at its start, not before: Docker deletes it at once, and looks for its process first.</summary>
+    [Fact]
+    public void A_program_of_another_architecture_is_said_so_and_leaves_nothing()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        string volume = Path.Combine(lab.Folder, "foreign");
+        Directory.CreateDirectory(volume);
+        byte[] program = File.ReadAllBytes("/bin/true");
+        // ELF's e_machine: EM_AARCH64.
+        program[18] = 0xb7;
+        File.WriteAllBytes(Path.Combine(volume, "true"), program);
+        File.SetUnixFileMode(Path.Combine(volume, "true"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+
+        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", "hearth", "--network", "none", "-v", $"{volume}:/v", lab.Busybox, "/v/true");
+
+        Assert.True(status != 0 && errors.Contains("exec: \"/v/true\": exec format error"), $"{status}: {output}{errors}");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
     [Theory]
     [InlineData("this host's network", "--network", "host")]
     [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]

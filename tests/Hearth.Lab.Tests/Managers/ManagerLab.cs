@@ -82,11 +82,13 @@ public abstract class ManagerLab : IDisposable
     /// <summary>Starts the manager, if it is a process, and gets it its image.</summary>
     private protected abstract void StartManager();
 
+    internal string OciRuntime => Path.Combine(Folder, "hearth-oci");
+
     /// <summary>Our OCI runtime with this folder's configuration: managers start it with an environment of their own.</summary>
     /// <returns>Its path.</returns>
     private protected string WriteOciRuntime()
     {
-        string runtime = Path.Combine(Folder, "hearth-oci");
+        string runtime = OciRuntime;
         File.WriteAllText(runtime, $"#!/bin/sh\nHEARTH_CONFIG={Config} exec {Lab.Program("hearth-oci")} \"$@\"\n");
         PodLab.Run("chmod", "755", runtime);
         return runtime;

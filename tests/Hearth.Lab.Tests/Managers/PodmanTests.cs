@@ -107,6 +107,28 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         lab.NothingLeft(before, lab.IsPodmans);
     }
 
+    /// <summary>Podman never has a container deleted whose conmon was killed before its end: the machine ends by itself.</summary>
+    [Fact]
+    public void A_container_whose_conmon_is_killed_ends_with_its_machine()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        string id = lab.Ok("create", "--network", "none", lab.Busybox, "sleep", "100000");
+        lab.Ok("init", id);
+        Assert.Single(ManagerLab.ProcessesWith("--id", id));
+
+        PodLab.Run("kill", "-9", lab.Ok("inspect", "-f", "{{.State.ConmonPid}}", id));
+        lab.Ok("start", id);
+        _ = lab.Podman("rm", "-f", "-t", "0", id);
+
+        lab.Eventually(() => ManagerLab.ProcessesWith("--id", id).Length + ManagerLab.ProcessesWith("-id", id).Length == 0, () => "the machine goes on");
+        // runc's folder stays too.
+        _ = lab.Podman("rm", "-f", "-t", "0", id);
+        (int status, _, string errors) = lab.Run("", lab.OciRuntime, "delete", "--force", id);
+        Assert.True(status == 0, errors);
+        lab.NothingLeft(before, lab.IsPodmans);
+    }
+
     [Theory]
     [InlineData("not-there", 127)]
     [InlineData("/no/such", 127)]
@@ -124,6 +146,7 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
 
     [Theory]
     [InlineData("this host's network", "--network", "host")]
+    [InlineData("this host's pid namespace", "--network", "none", "--pid", "host")]
     [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]
     public void What_a_machine_cannot_give_is_refused_in_words_and_leaves_nothing(string because, params string[] options)
     {
