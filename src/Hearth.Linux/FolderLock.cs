@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Hearth.Linux.Native;
 
 namespace Hearth.Linux;
@@ -9,8 +8,6 @@ namespace Hearth.Linux;
 /// </summary>
 public static class FolderLock
 {
-    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(20);
-
     /// <summary>Waits for it; disposing gives it back.</summary>
     /// <exception cref="LinuxException">There is no such folder.</exception>
     public static FileDescriptor Take(string folder)
@@ -27,21 +24,6 @@ public static class FolderLock
         }
 
         return descriptor;
-    }
-
-    /// <summary>As <see cref="TryTake"/>, again and again until there is no such folder, or the time is up.</summary>
-    /// <param name="folder">Its path.</param>
-    /// <param name="patience">How long whoever has it is waited for.</param>
-    public static async Task<FileDescriptor?> TryTakeAsync(string folder, TimeSpan patience)
-    {
-        long start = Stopwatch.GetTimestamp();
-        FileDescriptor? taken;
-        while ((taken = TryTake(folder)) is null && Directory.Exists(folder) && Stopwatch.GetElapsedTime(start) < patience)
-        {
-            await Task.Delay(s_again).ConfigureAwait(false);
-        }
-
-        return taken;
     }
 
     /// <summary>As <see cref="Take"/>, without a wait, of a folder that whoever has it may be taking away.</summary>

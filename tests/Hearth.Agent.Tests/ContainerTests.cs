@@ -222,6 +222,8 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
 
         Assert.Equal("CapEff:\t0000000000000000\n", (await Agent.RunAsync(spec with { Process = spec.Process! with { User = user } })).Output);
         Assert.Equal("CapEff:\t0000000000000400\n", (await Agent.RunAsync(spec with { Process = spec.Process! with { User = user, Capabilities = ambient } })).Output);
+        // As `runc spec` writes it.
+        Assert.Equal("CapEff:\t0000000000000000\n", (await Agent.RunAsync(spec with { Process = spec.Process! with { User = user, Capabilities = ambient with { Inheritable = [] } } })).Output);
     }
 
     [Fact]

@@ -159,7 +159,8 @@ public sealed class BootstrapTests : IDisposable
         }
 
         // One that is dead, and somebody else is at what it left.
-        string left = Directory.CreateDirectory(Path.Combine(_folder, "state", "pods", "deaf")).FullName;
+        File.WriteAllText(Path.Combine(bundle, "address"), "unix://" + Path.Combine(_folder, "state", "shims", "dead.sock"));
+        string left = Directory.CreateDirectory(Path.Combine(_folder, "state", "pods", "dead")).FullName;
         File.WriteAllText(Path.Combine(left, "fs.sock"), "");
         using (FolderLock.Take(left))
         {

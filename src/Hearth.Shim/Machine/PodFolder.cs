@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Hearth.Linux;
 
 namespace Hearth.Shim.Machine;
@@ -16,6 +17,8 @@ internal sealed class PodFolder : IDisposable
 
     /// <summary>How long whoever has the folder is waited for: a machine that is shut down in order gets five seconds for that.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(20);
 
     private readonly FileDescriptor _directory;
 
@@ -42,12 +45,28 @@ internal sealed class PodFolder : IDisposable
 
     public string Record => $"{Path}/machine.json";
 
+    /// <summary>Waits for whoever has a pod's folder.</summary>
+    /// <param name="path">The folder's.</param>
+    /// <param name="patience">How long.</param>
+    /// <returns>Null where somebody still has it, and where there is no such folder (any more).</returns>
+    public static async Task<FileDescriptor?> TryTakeAsync(string path, TimeSpan patience)
+    {
+        long start = Stopwatch.GetTimestamp();
+        FileDescriptor? taken;
+        while ((taken = FolderLock.TryTake(path)) is null && Directory.Exists(path) && Stopwatch.GetElapsedTime(start) < patience)
+        {
+            await Task.Delay(s_again).ConfigureAwait(false);
+        }
+
+        return taken;
+    }
+
     /// <summary>Makes it, for its owner's eyes only.</summary>
     /// <exception cref="HearthException">It stays another process's.</exception>
     public static async Task<PodFolder> CreateAsync(string path)
     {
         Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        FileDescriptor directory = await FolderLock.TryTakeAsync(path, Patience).ConfigureAwait(false)
+        FileDescriptor directory = await TryTakeAsync(path, Patience).ConfigureAwait(false)
             ?? throw new HearthException($"The pod's folder {path} is in use by another shim, which has not ended in {Patience.TotalSeconds} s: end that one first.");
         var folder = new PodFolder(System.IO.Path.GetFullPath(path), directory);
         Directory.CreateDirectory(folder.Shared);

@@ -52,7 +52,7 @@ public static class PodMachine
     /// <exception cref="HearthException">A process cannot be ended.</exception>
     public static async Task CleanUpAsync(string folder, Func<bool>? inUse = null, TimeSpan? patience = null)
     {
-        using FileDescriptor? turn = await FolderLock.TryTakeAsync(folder, patience ?? PodFolder.Patience).ConfigureAwait(false);
+        using FileDescriptor? turn = await PodFolder.TryTakeAsync(folder, patience ?? PodFolder.Patience).ConfigureAwait(false);
         if (!Directory.Exists(folder) || inUse?.Invoke() == true)
         {
             return;

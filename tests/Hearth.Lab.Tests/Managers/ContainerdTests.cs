@@ -58,24 +58,24 @@ public sealed class ContainerdTests(ContainerdLab lab) : ContainerdReleaseTests(
     [Fact]
     public async Task A_containerd_that_is_killed_while_a_machine_comes_up_finds_nothing_of_it()
     {
-        lab.Ready();
-        HostState before = lab.Count();
-        Task<(int Status, string Output, string Errors)> running = Task.Run(() => lab.Ctr("run", "-d", "--runtime", ContainerdLab.Runtime, lab.Busybox, "d1", "sleep", "100000"));
-        lab.Eventually(() => ManagerLab.ProcessesWith("--id", "d1").Length == 1, () => "no monitor");
+        Containerd.Ready();
+        HostState before = Containerd.Count();
+        Task<(int Status, string Output, string Errors)> running = Task.Run(() => Containerd.Ctr("run", "-d", "--runtime", ContainerdLab.Runtime, Containerd.Busybox, "d1", "sleep", "100000"));
+        Containerd.Eventually(() => ManagerLab.ProcessesWith("--id", "d1").Length == 1, () => "no monitor");
 
-        lab.KillAndRestart();
+        Containerd.KillAndRestart();
 
         (int status, _, string errors) = await running;
         Assert.True(status != 0 && errors.Contains("unavailable"), $"{status}: {errors}");
-        lab.Eventually(() => ManagerLab.ProcessesWith("-id", "d1").Length == 0, () => "the shim goes on");
-        Assert.DoesNotContain("d1", lab.Ok("task", "ls"));
+        Containerd.Eventually(() => ManagerLab.ProcessesWith("-id", "d1").Length == 0, () => "the shim goes on");
+        Assert.DoesNotContain("d1", Containerd.Ok("task", "ls"));
         // As if it had never been tried.
-        lab.Ok("task", "start", "-d", "d1");
-        lab.Ok("task", "kill", "-s", "SIGKILL", "d1");
-        lab.Eventually(() => lab.Ok("task", "ls").Contains("STOPPED"), () => "the task does not stop");
-        lab.Forgets("d1", 137);
-        lab.Ok("container", "rm", "d1");
-        lab.NothingLeft(before, ContainerdLab.IsContainerds);
+        Containerd.Ok("task", "start", "-d", "d1");
+        Containerd.Ok("task", "kill", "-s", "SIGKILL", "d1");
+        Containerd.Eventually(() => Containerd.Ok("task", "ls").Contains("STOPPED"), () => "the task does not stop");
+        Containerd.Forgets("d1", 137);
+        Containerd.Ok("container", "rm", "d1");
+        Containerd.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
     [Theory]

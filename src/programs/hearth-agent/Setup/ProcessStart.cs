@@ -37,8 +37,10 @@ internal static class ProcessStart
         Credentials.SetGroups([.. process.User.AdditionalGids]);
         Credentials.LimitBounding(bounding);
         Credentials.SetUser(process.User.Uid, process.User.Gid);
-        Credentials.SetCapabilities(CapabilityNames.MaskOf(process.Capabilities?.Effective), permitted, CapabilityNames.MaskOf(process.Capabilities?.Inheritable));
-        Credentials.SetAmbient(CapabilityNames.MaskOf(process.Capabilities?.Ambient));
+        ulong inheritable = CapabilityNames.MaskOf(process.Capabilities?.Inheritable);
+        Credentials.SetCapabilities(CapabilityNames.MaskOf(process.Capabilities?.Effective), permitted, inheritable);
+        // The others the kernel refuses (capabilities(7)); runc passes over them, and its own sample specification has some.
+        Credentials.SetAmbient(CapabilityNames.MaskOf(process.Capabilities?.Ambient) & permitted & inheritable);
         if (!inDirectory)
         {
             ProcessImage.ChangeDirectory(process.Cwd);
