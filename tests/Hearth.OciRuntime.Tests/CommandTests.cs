@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Hearth.Agent.Protocol;
 using Hearth.Oci.Runtime;
@@ -79,6 +80,30 @@ public sealed class CommandTests : IDisposable
         await child.WaitForExitAsync();
         Assert.Equal("stopped", await LifeCommands.StatusAsync(state));
         Assert.Contains("container not running", (await Assert.ThrowsAsync<OciException>(() => LifeCommands.SignalAsync(state, "TERM", all: false))).Message);
+    }
+
+    [Fact]
+    public async Task A_process_that_has_ended_is_awaited_until_its_parent_knows()
+    {
+        // The child's parent turns into a program that never waits for it.
+        using Process parent = Process.Start(new ProcessStartInfo("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]) { RedirectStandardOutput = true })!;
+        int child = int.Parse((await parent.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
+        ContainerState state = State(child, HostProcess.StartOf(child));
+        Assert.True(HostProcess.IsThere(state) && HostProcess.IsAwaited(state));
+
+        using (Process ended = Process.GetProcessById(child))
+        {
+            ended.Kill();
+        }
+
+        while (HostProcess.IsThere(state))
+        {
+            await Task.Delay(10);
+        }
+
+        Assert.True(HostProcess.IsAwaited(state));
+        Assert.False(HostProcess.IsAwaited(state with { PidStart = "1" }));
+        parent.Kill();
     }
 
     [Theory]

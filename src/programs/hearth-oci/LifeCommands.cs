@@ -13,7 +13,7 @@ internal static class LifeCommands
 {
     private const uint Kill = 9;
     private static readonly TimeSpan s_killPatience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_endPause = TimeSpan.FromMilliseconds(10);
 
     public static async Task StartAsync(ContainerState state, StateFolder states)
@@ -32,7 +32,8 @@ internal static class LifeCommands
         await HooksOf(state, states).RunStartedAsync(state.Pid);
     }
 
-    // Docker deletes at once what did not start, and leaves it for good if it has not seen its process end by then.
+    // Docker deletes at once what did not start, and leaves it for good if it has not seen its process end by then: that it has ended is
+    // not enough, its parent must have waited for it.
     private static async Task EndOfStandInAsync(ShimClient shim, ContainerState state)
     {
         try
@@ -47,7 +48,7 @@ internal static class LifeCommands
             // The shim is at its end, and so is the process.
         }
 
-        for (long start = Stopwatch.GetTimestamp(); HostProcess.IsThere(state) && Stopwatch.GetElapsedTime(start) < s_endPatience;)
+        for (long start = Stopwatch.GetTimestamp(); HostProcess.IsAwaited(state) && Stopwatch.GetElapsedTime(start) < s_endPatience;)
         {
             await Task.Delay(s_endPause);
         }
