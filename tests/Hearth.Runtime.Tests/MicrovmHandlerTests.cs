@@ -41,7 +41,7 @@ public sealed class MicrovmHandlerTests : IAsyncLifetime
         Assert.Equal(_shim.Socket, pod.State["shim"]);
         RuntimeSpec spec = RuntimeSpec.Parse(File.ReadAllBytes(Path.Combine(_shim.Bundle, "config.json")));
         Assert.Equal("h", spec.Hostname);
-        Assert.Equal(new NamespaceSpec { Type = "network", Path = "/netns/pod" }, Assert.Single(spec.Linux!.Namespaces));
+        Assert.Equal(["pid ", "ipc ", "uts ", "network /netns/pod"], spec.Linux!.Namespaces.Select(one => $"{one.Type} {one.Path}"));
         Assert.Equal("1", spec.Linux.Sysctl!["net.a"]);
         Assert.Equal(
             [

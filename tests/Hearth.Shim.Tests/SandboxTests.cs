@@ -99,6 +99,8 @@ public sealed class SandboxTests
         await RefusesAsync("options are none", request => request.Options.Value = ByteString.CopyFrom(0xff));
         await RefusesAsync("io.hearth.vcpus", request => request.Options = Pack(Config(), static config => config.Annotations["io.hearth.vcpus"] = "many"));
         await RefusesAsync("host's network", request => request.Options = Pack(Config(), static config => config.Linux.SecurityContext = Namespaces(NamespaceMode.Node)));
+        await RefusesAsync("hostPID", request => request.Options = Pack(Config(), static config => config.Linux.SecurityContext = new() { NamespaceOptions = new() { Pid = NamespaceMode.Node } }));
+        await RefusesAsync("hostIPC", request => request.Options = Pack(Config(), static config => config.Linux.SecurityContext = new() { NamespaceOptions = new() { Ipc = NamespaceMode.Node } }));
         await RefusesAsync("User namespaces", request => request.Options = Pack(Config(), static config =>
             config.Linux.SecurityContext = new() { NamespaceOptions = new() { UsernsOptions = new() { Mode = NamespaceMode.Pod } } }));
         await RefusesAsync("no name of a host", request => request.Options = Pack(Config(), static config => config.Hostname = "a/../b"));

@@ -92,11 +92,39 @@ public sealed class TaskTests
         RuntimeSpec spec = ShimUnderTest.Specification("true");
 
         (StatusCode code, string message) = await ShimUnderTest.RefusedAsync(
-            () => shim.CreateAsync("c", spec with { Linux = spec.Linux! with { Namespaces = [new() { Type = "network", Path = "/proc/self/ns/net" }] } }));
+            () => shim.CreateAsync("c", spec with { Linux = spec.Linux! with { Namespaces = [.. spec.Linux.Namespaces.Where(static one => one.Type != "network"), new() { Type = "network", Path = "/proc/self/ns/net" }] } }));
 
         Assert.Equal(StatusCode.InvalidArgument, code);
         Assert.Contains("the host's network", message, StringComparison.Ordinal);
         Assert.Null(shim.Machine);
+    }
+
+    [Theory]
+    [InlineData("pid", "hostPID")]
+    [InlineData("ipc", "hostIPC")]
+    [InlineData("uts", "hostname")]
+    public async Task The_hosts_other_namespaces_are_refused(string kind, string asked)
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");
+        foreach (RuntimeSpec spec in (RuntimeSpec[])[ShimUnderTest.Sandbox("p"), ShimUnderTest.Specification("true")])
+        {
+            IEnumerable<NamespaceSpec> others = spec.Linux!.Namespaces.Where(one => one.Type != kind);
+            foreach (NamespaceSpec[] host in (NamespaceSpec[][])[[], [new() { Type = kind, Path = $"/proc/self/ns/{kind}" }]])
+            {
+                (StatusCode code, string message) = await ShimUnderTest.RefusedAsync(
+                    () => shim.CreateAsync("p", spec with { Linux = spec.Linux with { Namespaces = [.. others, .. host] } }));
+
+                Assert.Equal(StatusCode.InvalidArgument, code);
+                Assert.Contains(asked, message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Null(shim.Machine);
+        // In a pod they are the pod's, by the monitor's process as containerd writes them, and where they are not listed.
+        await shim.CreateAsync("p", ShimUnderTest.Sandbox("p"));
+        RuntimeSpec member = ShimUnderTest.Member("p", "true");
+        await shim.CreateAsync("c", member with { Linux = member.Linux! with { Namespaces = [new() { Type = "mount" }, new() { Type = kind, Path = $"/proc/self/ns/{kind}" }] } });
+        await shim.CreateAsync("d", member with { Linux = member.Linux! with { Namespaces = [new() { Type = "mount" }] } });
     }
 
     [Fact]

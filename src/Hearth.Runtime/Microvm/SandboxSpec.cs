@@ -12,6 +12,9 @@ internal static class SandboxSpec
     public const string MemoryAnnotation = "io.hearth.memory-mib";
     private const string Cri = "io.kubernetes.cri.";
 
+    // What is not listed would be the host's.
+    private static readonly NamespaceSpec[] s_namespaces = [new() { Type = "pid" }, new() { Type = "ipc" }, new() { Type = "uts" }];
+
     public static RuntimeSpec Of(Pod pod)
     {
         PodConfig config = pod.Config;
@@ -37,7 +40,7 @@ internal static class SandboxSpec
             Hostname = SpecBuilder.HostnameOf(config),
             Linux = new LinuxSpec
             {
-                Namespaces = pod.NetworkNamespace.Length == 0 ? [] : [new NamespaceSpec { Type = "network", Path = pod.NetworkNamespace }],
+                Namespaces = pod.NetworkNamespace.Length == 0 ? s_namespaces : [.. s_namespaces, new NamespaceSpec { Type = "network", Path = pod.NetworkNamespace }],
                 CgroupsPath = config.CgroupParent.Length == 0 ? null
                     : config.CgroupParent.EndsWith(".slice", StringComparison.Ordinal) ? $"{Path.GetFileName(config.CgroupParent)}:hearth:{pod.Id}"
                     : $"{config.CgroupParent.TrimEnd('/')}/{pod.Id}",

@@ -109,7 +109,11 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
             throw new TtrpcException(StatusCode.InvalidArgument, $"The container \"{request.Id}\" is of the pod \"{identity.PodId}\"; this is the shim of \"{pod.Options.PodId}\".");
         }
 
-        if (identity.Kind == BundleKind.Member && pod.Names is { } names)
+        if (identity.Kind != BundleKind.Member)
+        {
+            HostNamespaces.Check(spec);
+        }
+        else if (pod.Names is { } names)
         {
             spec = names.MountIn(spec);
         }

@@ -76,13 +76,12 @@ internal static class SandboxSpec
             };
         }
 
-        bool ofTheHost = config?.Linux?.SecurityContext?.NamespaceOptions?.Network == NamespaceMode.Node;
+        NamespaceOption options = config?.Linux?.SecurityContext?.NamespaceOptions ?? new NamespaceOption();
         return spec with
         {
             Hostname = config is null ? spec.Hostname : HostnameOf(config),
             Annotations = Annotations(request, spec, config),
-            // Without a path: a pod without a network. Not at all: the host's, which is refused where the machine is made.
-            Linux = linux with { Namespaces = ofTheHost ? [] : [new NamespaceSpec { Type = "network", Path = request.NetnsPath.Length > 0 ? request.NetnsPath : null }] },
+            Linux = linux with { Namespaces = [.. Namespaces(options, request.NetnsPath)] },
         };
     }
 
@@ -91,6 +90,28 @@ internal static class SandboxSpec
     {
         string name = config.Hostname.Length > 0 ? config.Hostname : config.Metadata?.Name ?? "";
         return name.Length <= LongestName ? name : name[..LongestName].TrimEnd('-', '.');
+    }
+
+    // What is not listed is the host's, and is refused: here nothing is, there may be no options at all.
+    private static IEnumerable<NamespaceSpec> Namespaces(NamespaceOption options, string network)
+    {
+        if (options.Network != NamespaceMode.Node)
+        {
+            // Without a path: a pod without a network.
+            yield return new NamespaceSpec { Type = "network", Path = network.Length > 0 ? network : null };
+        }
+
+        if (options.Pid != NamespaceMode.Node)
+        {
+            yield return new NamespaceSpec { Type = "pid" };
+        }
+
+        if (options.Ipc != NamespaceMode.Node)
+        {
+            yield return new NamespaceSpec { Type = "ipc" };
+        }
+
+        yield return new NamespaceSpec { Type = "uts" };
     }
 
     private static void Check(PodSandboxConfig config)
