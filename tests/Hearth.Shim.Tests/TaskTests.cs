@@ -205,6 +205,8 @@ public sealed class TaskTests
         await shim.CreateAsync("c", missing with { Annotations = new Dictionary<string, string> { ["io.hearth.program-at-start"] = "true" } });
         (code, message) = await ShimUnderTest.RefusedAsync(() => shim.Client.StartAsync("c"));
         Assert.Equal((StatusCode.NotFound, "exec: \"not-there\": executable file not found in $PATH"), (code, message));
+        // Docker asks at once, and keeps for good what has not ended.
+        Assert.Equal(Status.Stopped, (await shim.Client.StateAsync("c")).Status);
         await shim.Client.WaitAsync("c").WaitAsync(ShimUnderTest.Deadline);
         await shim.Client.DeleteAsync("c");
     }

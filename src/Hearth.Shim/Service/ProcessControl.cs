@@ -18,6 +18,7 @@ namespace Hearth.Shim.Service;
 internal sealed class ProcessControl(Pod pod)
 {
     private const uint ShellBase = 128;
+    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(5);
 
     public async Task<StartResponse> StartAsync(StartRequest request, CallContext call)
     {
@@ -167,7 +168,7 @@ internal sealed class ProcessControl(Pod pod)
         PodProcess init = container.Init;
         if (container.Kind != BundleKind.Sandbox)
         {
-            await pod.Agent.StartContainerAsync(new StartContainerRequest { ContainerId = container.Id }).ConfigureAwait(false);
+            await StartInGuestAsync(container).ConfigureAwait(false);
         }
         else
         {
@@ -179,6 +180,22 @@ internal sealed class ProcessControl(Pod pod)
         init.Streams?.BeginInput();
         pod.Events.Publish("/tasks/start", new TaskStart { ContainerId = container.Id, Pid = init.HostPid });
         await container.Hooks.RunStartedAsync((int)init.HostPid).ConfigureAwait(false);
+    }
+
+    // A first process that does not start has ended. Who asked knows it by the answer: Docker asks for the state at once, and keeps a
+    // container for good whose process has not ended.
+    private async Task StartInGuestAsync(PodContainer container)
+    {
+        try
+        {
+            await pod.Agent.StartContainerAsync(new StartContainerRequest { ContainerId = container.Id }).ConfigureAwait(false);
+        }
+        catch (TtrpcException)
+        {
+            container.Init.TellStart();
+            await Task.WhenAny(container.Init.Exited, Task.Delay(s_endPatience)).ConfigureAwait(false);
+            throw;
+        }
     }
 
     private async Task StartAddedAsync(PodContainer container, PodProcess process)
