@@ -136,6 +136,13 @@ public sealed partial class PodMachineTests : IDisposable
         HearthException failure = await Assert.ThrowsAsync<HearthException>(() => PodMachine.StartAsync(broken, CancellationToken.None));
         Assert.Contains("does not come up", failure.Message, StringComparison.Ordinal);
         Assert.Contains(noKernel, failure.Message, StringComparison.Ordinal);
+
+        // Its kernel finds nothing to run, and ends.
+        string noAgent = Path.Combine(_folder, "initrd");
+        File.WriteAllText(noAgent, "no agent");
+        broken = options with { Config = options.Config with { Microvm = options.Config.Microvm with { Initrd = noAgent } } };
+        failure = await Assert.ThrowsAsync<HearthException>(() => PodMachine.StartAsync(broken, CancellationToken.None));
+        Assert.Contains($"{MonitorEnd.ByItsGuest} Its kernel is {options.Config.Microvm.Kernel}, and its agent, which has to answer, is in {noAgent}", failure.Message, StringComparison.Ordinal);
         AssertNothingIsLeft(processes);
     }
 

@@ -5,6 +5,9 @@ namespace Hearth.Shim.Machine;
 /// <summary>Why a monitor has ended, in words. Thread: any.</summary>
 internal static class MonitorEnd
 {
+    /// <summary>What is said of one that ended in order: its guest has powered off, or restarted after a panic.</summary>
+    public const string ByItsGuest = "The guest has ended the machine.";
+
     // Firecracker's own statuses are 148 to 157, which no signal ends a process with.
     private const int SignalBase = 128;
     private const int BadSyscall = 148;
@@ -17,7 +20,7 @@ internal static class MonitorEnd
     /// <param name="cgroup">What bounds it; null for nothing.</param>
     public static string ReasonOf(int status, string output, JailCgroup? cgroup) => status switch
     {
-        0 => "The guest has ended the machine.",
+        0 => ByItsGuest,
         BadSyscall => $"The monitor was ended by its seccomp filter: {ForbiddenLine(output)} This is an attack on the monitor, or a defect of it: docs/seccomp.md has what it may call.",
         SignalBase + Signals.SIGKILL when OfMemory(cgroup) is { Length: > 0 } memory => $"The monitor was killed by signal 9. {memory.TrimEnd()}",
         SignalBase + Signals.SIGKILL when cgroup is { CountsMemory: true } => "The monitor was killed by signal 9: by somebody on the host, not for memory.",

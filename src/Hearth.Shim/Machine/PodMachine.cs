@@ -27,9 +27,9 @@ public static class PodMachine
         catch (Exception e)
         {
             string reason = e is OperationCanceledException
-                ? $"it did not answer within {seconds} s (boot_timeout_s of [microvm] in hearth.toml)"
+                ? $"it did not answer within {seconds} s (boot_timeout_s of [microvm] in hearth.toml)."
                 : await boot.MonitorEndAsync(e).ConfigureAwait(false) ?? e.Message;
-            reason = boot.Translate(reason);
+            reason = boot.Translate(reason) + Advice(e, reason, options);
             string console = boot.Translate(boot.Console(ConsoleLines));
             await boot.DisposeAsync().ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
@@ -41,6 +41,14 @@ public static class PodMachine
             throw;
         }
     }
+
+    // What the reason does not say: where to look, or what to change.
+    private static string Advice(Exception e, string reason, PodMachineOptions options) =>
+        e is OperationCanceledException || reason == MonitorEnd.ByItsGuest
+            ? $" Its kernel is {options.Config.Microvm.Kernel}, and its agent, which has to answer, is in {options.Config.Microvm.Initrd} (kernel and initrd of [microvm]): hearth initrd build makes one."
+            : DurableFile.IsFull(e)
+                ? $" Make room on the disk of {options.Folder}, or have another one (state of [daemon] in hearth.toml)."
+                : "";
 
     /// <summary>
     /// Ends what is left of a pod whose shim died: by its folder alone. Doing it twice is no error, nor two at a time. A shim that is at

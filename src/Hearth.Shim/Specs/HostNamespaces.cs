@@ -25,7 +25,7 @@ internal static class HostNamespaces
             {
                 throw new TtrpcException(
                     StatusCode.InvalidArgument,
-                    $"The container asks for the host's {asked}, which a machine cannot give it: leave that out (linux.namespaces has an entry \"{kind}\"), or use a runtime of processes (hearthd's handler \"oci\", or runc).");
+                    $"The pod asks for the host's {asked}, which a machine cannot give it: leave that out (linux.namespaces has an entry \"{kind}\"), or use a runtime of processes (hearthd's handler \"oci\", or runc).");
             }
         }
     }

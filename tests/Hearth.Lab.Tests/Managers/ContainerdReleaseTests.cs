@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Hearth.Cri.Protocol;
 using Hearth.Lab.Tests.Pods;
 
@@ -35,6 +36,10 @@ public abstract class ContainerdReleaseTests(ContainerdLab lab)
         using var cri = new CriClient(lab.Socket);
         await cri.PullAsync(lab.Busybox);
         await cri.PullAsync(lab.Pause);
+        PodSandboxConfig hosts = PodConfig();
+        hosts.Linux.SecurityContext = new LinuxSandboxSecurityContext { NamespaceOptions = new NamespaceOption { Pid = NamespaceMode.Node } };
+        RpcException refused = await CriClient.FailsAsync(() => cri.RunPodAsync(hosts, "hearth"));
+        Assert.Contains("The pod asks for the host's processes (hostPID", refused.Status.Detail);
         PodSandboxConfig config = PodConfig();
         string pod = await cri.RunPodAsync(config, "hearth");
         try

@@ -45,6 +45,7 @@ public sealed class FullDiskTests : IDisposable
         HearthException failure = await Assert.ThrowsAsync<HearthException>(() => PodMachine.StartAsync(options, TestContext.Current.CancellationToken));
 
         Assert.Contains("No space left on device", failure.Message);
+        Assert.Contains($"Make room on the disk of {pod}", failure.Message);
         Assert.False(Directory.Exists(pod));
     }
 
