@@ -72,10 +72,36 @@ public sealed class PodSharingTests : IDisposable
             Annotations = new Dictionary<string, string> { ["io.kubernetes.cri-o.ContainerType"] = "sandbox", ["io.kubernetes.cri-o.SandboxID"] = "x", [Kind] = "container", [Pod] = "y", ["kept"] = "z" },
         };
 
-        Assert.Equal([KeyValuePair.Create("kept", "z")], PodSharing.Describe(spec, null).Annotations);
-        Assert.Equal(
-            [KeyValuePair.Create(Kind, "container"), KeyValuePair.Create(Pod, "p"), KeyValuePair.Create("kept", "z")],
-            PodSharing.Describe(spec, "p").Annotations!.OrderBy(static pair => pair.Key, StringComparer.Ordinal));
+        Assert.Equal([KeyValuePair.Create("io.hearth.pod-id", "p"), KeyValuePair.Create("kept", "z")], Sorted(joins: false));
+        Assert.Equal([KeyValuePair.Create(Kind, "container"), KeyValuePair.Create(Pod, "p"), KeyValuePair.Create("kept", "z")], Sorted(joins: true));
+
+        IEnumerable<KeyValuePair<string, string>> Sorted(bool joins) => PodSharing.Describe(spec, "p", joins).Annotations!.OrderBy(static pair => pair.Key, StringComparer.Ordinal);
+    }
+
+    /// <summary>The machine of a removed container goes on for those that joined it: one that is made again under its id gets another.</summary>
+    [Fact]
+    public void A_pod_that_goes_on_without_its_first_container_keeps_its_id_and_what_was_left_to_it()
+    {
+        var states = new StateFolder(_folder);
+        using var self = Process.GetCurrentProcess();
+        ContainerState first = State("x", self);
+        foreach (ContainerState one in (ContainerState[])[first, State("y", self) with { PodId = "x" }, State("z", self)])
+        {
+            states.Reserve(one.Id);
+            states.Write(one);
+        }
+
+        states.PassOn(first with { LeftCgroups = ["/a"] }, ["/a", "/b"]);
+        states.Remove("x");
+
+        Assert.Equal(["/a", "/b"], states.Read("y").LeftCgroups);
+        Assert.Empty(states.Read("z").LeftCgroups);
+        Assert.Equal("x-2", PodSharing.NewPodId(states, "x"));
+        states.Reserve("x");
+        states.Write(first with { PodId = "x-2" });
+        Assert.Equal("x-3", PodSharing.NewPodId(states, "x"));
+        states.Remove("y");
+        Assert.Equal("x", PodSharing.NewPodId(states, "x"));
     }
 
     private static ContainerState State(string id, Process standIn) => new()

@@ -117,6 +117,7 @@ public sealed class SpecTests
     public void A_bundle_says_which_pod_it_is_of()
     {
         Assert.Equal(new PodIdentity(BundleKind.Alone, "c"), PodIdentity.Of(ShimUnderTest.Specification(""), "c"));
+        Assert.Equal(new PodIdentity(BundleKind.Alone, "q"), PodIdentity.Of(ShimUnderTest.Specification("", (PodIdentity.OwnPod, "q")), "c"));
         Assert.Equal(new PodIdentity(BundleKind.Sandbox, "p"), PodIdentity.Of(ShimUnderTest.Sandbox("p"), "p"));
         Assert.Equal(new PodIdentity(BundleKind.Member, "p"), PodIdentity.Of(ShimUnderTest.Member("p", ""), "c"));
         Assert.Equal(

@@ -144,6 +144,34 @@ public sealed class TaskTests
     }
 
     [Fact]
+    public async Task A_pod_without_a_sandbox_goes_on_until_its_last_container_has_gone()
+    {
+        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("x");
+        await shim.StartAsync("x", ShimUnderTest.Specification("exec sleep 1000"));
+        await shim.StartAsync("y", ShimUnderTest.Member("x", "exec sleep 1000"));
+        var arguments = new ShimArguments { Namespace = "test", Socket = Path.Combine(shim.Folder, "task") };
+
+        // Of two, one is paused, and not the machine.
+        await shim.Client.PauseAsync("x");
+        await shim.ExecAsync("y", "e", "exit 3");
+        await shim.Client.StartAsync("y", "e");
+        Assert.Equal(3u, (await shim.Client.WaitAsync("y", "e").WaitAsync(ShimUnderTest.Deadline)).ExitStatus);
+        await shim.Client.ResumeAsync("x");
+
+        await DeleteCommand.RunAsync(arguments with { Id = "x", Bundle = Path.Combine(shim.Folder, "bundle-x") }, Stream.Null);
+        Assert.Equal(StatusCode.NotFound, (await ShimUnderTest.RefusedAsync(() => shim.Client.StateAsync("x"))).Code);
+        Assert.Equal(Status.Running, (await shim.Client.StateAsync("y")).Status);
+        Assert.False(shim.Machine!.Stopped.IsCompleted);
+        await shim.StartAsync("z", ShimUnderTest.Member("x", "exec sleep 1000"));
+
+        // Two that go at a time end the machine too.
+        await Task.WhenAll(((string[])["y", "z"]).Select(id =>
+            DeleteCommand.RunAsync(arguments with { Id = id, Bundle = Path.Combine(shim.Folder, $"bundle-{id}") }, Stream.Null)));
+        await shim.Ended.WaitAsync(ShimUnderTest.Deadline);
+        Assert.True(shim.Machine.Stopped.IsCompleted);
+    }
+
+    [Fact]
     public async Task When_the_machine_dies_everything_has_ended_and_the_shim_still_answers()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");

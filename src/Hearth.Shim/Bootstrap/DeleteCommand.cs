@@ -33,9 +33,9 @@ public static class DeleteCommand
         }
 
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
-        string podId = PodIdOf(arguments.Id, bundle);
-        ShimPaths paths = PathsOf(arguments, bundle, podId);
-        arguments = arguments with { Socket = paths.Socket, Pod = podId };
+        PodIdentity identity = IdentityOf(arguments.Id, bundle);
+        ShimPaths paths = PathsOf(arguments, bundle, identity.PodId);
+        arguments = arguments with { Socket = paths.Socket, Pod = identity.Kind == BundleKind.Member ? identity.PodId : arguments.Id };
         await (arguments.Address.Length > 0 ? CleanUpApartAsync(arguments) : CleanUpAsync(arguments)).ConfigureAwait(false);
         output.Write(new DeleteResponse { ExitStatus = ProcessExit.Killed, ExitedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.UtcNow) }.ToByteArray());
     }
@@ -121,16 +121,16 @@ public static class DeleteCommand
         return ShimPaths.Of(ShimConfig.Read(""), arguments.Namespace, podId, arguments.Address);
     }
 
-    private static string PodIdOf(string id, string bundle)
+    private static PodIdentity IdentityOf(string id, string bundle)
     {
         try
         {
-            return PodIdentity.Of(ContainerCreation.ReadSpec(bundle), id).PodId;
+            return PodIdentity.Of(ContainerCreation.ReadSpec(bundle), id);
         }
         catch (TtrpcException)
         {
             // The bundle is gone, or half of it: a pod of its own has the container's id.
-            return id;
+            return new PodIdentity(BundleKind.Alone, id);
         }
     }
 
@@ -142,7 +142,7 @@ public static class DeleteCommand
         return free is null && Directory.Exists(paths.Folder) && !ShimLaunch.IsServed(paths.Socket);
     }
 
-    // The pod ends with its first container, whatever else is still in it. Null when it is done, else why it is not.
+    // The pod ends with its sandbox, whatever else is still in it. Null when it is done, else why it is not.
     private static async Task<HearthException?> AskAsync(string socket, string id, bool isPod, TimeSpan patience)
     {
         using var limit = new CancellationTokenSource(patience);

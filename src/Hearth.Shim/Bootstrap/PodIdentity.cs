@@ -6,7 +6,7 @@ namespace Hearth.Shim.Bootstrap;
 /// <summary>What a bundle is to its pod.</summary>
 public enum BundleKind
 {
-    /// <summary>A pod of its own: machine and container in one.</summary>
+    /// <summary>A pod without a sandbox: its machine is made for this container, and is there until the last of those that join it has gone.</summary>
     Alone,
 
     /// <summary>The pod itself: a machine in which nothing runs yet.</summary>
@@ -21,6 +21,9 @@ public enum BundleKind
 /// <param name="PodId">The pod's id.</param>
 public sealed record PodIdentity(BundleKind Kind, string PodId)
 {
+    /// <summary>The annotation of a pod without a sandbox whose id is not that of its first container.</summary>
+    public const string OwnPod = "io.hearth.pod-id";
+
     // containerd's, and CRI-O's.
     private static readonly (string Kind, string Pod)[] s_annotations =
     [
@@ -48,6 +51,6 @@ public sealed record PodIdentity(BundleKind Kind, string PodId)
             };
         }
 
-        return new PodIdentity(BundleKind.Alone, containerId);
+        return new PodIdentity(BundleKind.Alone, spec.Annotations?.GetValueOrDefault(OwnPod) is { Length: > 0 } own ? own : containerId);
     }
 }

@@ -36,14 +36,14 @@ internal static class ContainerRemoval
         return process.Exited.IsCompletedSuccessfully ? await process.Exited.ConfigureAwait(false) : new ProcessExit(0, DateTimeOffset.UtcNow);
     }
 
-    /// <summary>Removes a container that does not run; the machine with it if it is the pod's own.</summary>
+    /// <summary>Removes a container that does not run; the machine with the pod's sandbox, or where there is none with the last container.</summary>
     /// <exception cref="TtrpcException">FailedPrecondition: it runs.</exception>
     public static async Task<ProcessExit> RemoveAsync(Pod pod, PodContainer container)
     {
         ThrowIfRunning(container.Init);
         // One that was never started has no end of its own.
         container.Init.TellStart();
-        if (container.Kind == BundleKind.Member)
+        if (pod.GoesOnWithout(container.Id) || (pod.HasSandbox && container.Kind == BundleKind.Member))
         {
             await RemoveFromGuestAsync(pod, container.Id).ConfigureAwait(false);
         }
@@ -64,6 +64,12 @@ internal static class ContainerRemoval
         ProcessExit exit = await container.Init.Exited.ConfigureAwait(false);
         await container.Hooks.RunStoppedAsync().ConfigureAwait(false);
         pod.Remove(container);
+        if (pod.IsEmpty)
+        {
+            // Of two that went at a time, each went on for the other's sake.
+            await pod.EndMachineAsync("The pod was removed.").ConfigureAwait(false);
+        }
+
         pod.Events.Publish("/tasks/delete", new TaskDelete
         {
             ContainerId = container.Id,

@@ -52,6 +52,9 @@ internal sealed class Pod : IAsyncDisposable
 
     public bool IsEmpty => _containers.IsEmpty;
 
+    /// <summary>Whether something stands for the pod itself, or stood: with its end the pod ends.</summary>
+    public bool HasSandbox { get; private set; }
+
     public MachineSize Size { get; private set; }
 
     public HearthConfig Config { get; private set; } = new();
@@ -89,9 +92,13 @@ internal sealed class Pod : IAsyncDisposable
 
     public PodContainer? Find(string id) => _containers.GetValueOrDefault(id);
 
+    /// <summary>Whether the pod goes on without a container, for others' sake. One with a sandbox ends with that, and with nothing else.</summary>
+    public bool GoesOnWithout(string id) => !HasSandbox && _containers.Keys.Any(other => other != id);
+
     /// <exception cref="TtrpcException">AlreadyExists.</exception>
     public void Add(PodContainer container)
     {
+        HasSandbox |= container.Kind == BundleKind.Sandbox;
         if (!_containers.TryAdd(container.Id, container))
         {
             throw new TtrpcException(StatusCode.AlreadyExists, $"There is a container \"{container.Id}\" already.");

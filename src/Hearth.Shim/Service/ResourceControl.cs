@@ -24,7 +24,7 @@ internal sealed class ResourceControl(Pod pod)
             throw new TtrpcException(StatusCode.FailedPrecondition, $"The container \"{id}\" is {(container.Paused ? "paused" : "not in a state to be paused or resumed")}.");
         }
 
-        if (container.Kind == BundleKind.Member)
+        if (container.Kind == BundleKind.Member || (paused ? pod.GoesOnWithout(id) : !pod.MachinePaused))
         {
             await pod.Agent.SetFrozenAsync(new SetFrozenRequest { ContainerId = id, Frozen = paused }, cancellation).ConfigureAwait(false);
         }

@@ -151,10 +151,11 @@ internal sealed class TaskService(Pod pod, Action shutDown)
         Version = typeof(TaskService).Assembly.GetName().Version?.ToString(3) ?? "",
     };
 
-    // Asked by each container's manager when that is gone; only the last one ends the shim.
+    // Asked by each container's manager when that is gone; only the last one ends the shim. Who wants it now means the pod of that id,
+    // and not what has joined its machine.
     private Task<Empty> Shutdown(ShutdownRequest request, CallContext call)
     {
-        if (pod.IsEmpty || request.Now)
+        if (pod.IsEmpty || (request.Now && !pod.GoesOnWithout(request.Id)))
         {
             call.Answered = shutDown;
         }

@@ -16,7 +16,7 @@ internal sealed record ContainerState
     /// <summary>Where its shim listens.</summary>
     public required string Shim { get; init; }
 
-    /// <summary>The pod's id, which is another container's where they share a network.</summary>
+    /// <summary>The id of the pod whose machine it is in: the first container's, as a rule.</summary>
     public required string PodId { get; init; }
 
     /// <summary>Of the process that stands for it on the host.</summary>
@@ -27,6 +27,9 @@ internal sealed record ContainerState
 
     /// <summary>That process's; null for none of its own.</summary>
     public string? Cgroup { get; init; }
+
+    /// <summary>Those of containers that were removed before, in one of which the machine is.</summary>
+    public IReadOnlyList<string> LeftCgroups { get; init; } = [];
 
     public required string OciVersion { get; init; }
 
@@ -83,6 +86,18 @@ internal sealed class StateFolder(string root)
         string path = Path.Combine(Of(state.Id), StateFile);
         File.WriteAllBytes(path + ".new", JsonSerializer.SerializeToUtf8Bytes(state, StateJson.Default.ContainerState));
         File.Move(path + ".new", path, overwrite: true);
+    }
+
+    /// <summary>Leaves cgroups that cannot be removed yet to another container of the pod, which removes them with its own; without one they stay.</summary>
+    /// <param name="state">The container that goes.</param>
+    /// <param name="cgroups">Those of its own, and those left to it.</param>
+    public void PassOn(ContainerState state, IReadOnlyList<string> cgroups)
+    {
+        using FileDescriptor locked = FolderLock.Take(Root);
+        if (cgroups.Count > 0 && All().FirstOrDefault(other => other.Id != state.Id && other.PodId == state.PodId) is { } heir)
+        {
+            Write(heir with { LeftCgroups = [.. heir.LeftCgroups, .. cgroups] });
+        }
     }
 
     /// <exception cref="OciException">There is no such container.</exception>

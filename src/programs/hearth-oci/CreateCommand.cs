@@ -63,10 +63,11 @@ internal sealed class CreateCommand
         string given = network?.Path ?? "";
         ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
         HostNamespaces.Check(spec, _states, companion);
+        string podId = companion?.PodId ?? PodSharing.NewPodId(_states, _id);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
         bool countsMachine = StandInCgroup.Enter(StandInCgroup.FolderOf(spec), standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
-        WriteBundle(PodSharing.Describe(spec, companion?.PodId), countsMachine, given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
+        WriteBundle(PodSharing.Describe(spec, podId, joins: companion is not null), countsMachine, given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
         string address = await new ShimCommands(_states).StartAsync(_id);
         var task = new StandInTask(address, _id, "", _states.Of(_id), terminal);
         Fifos fifos = Fifos.Create(task.Folder, task.FifoName, terminal);
@@ -88,7 +89,7 @@ internal sealed class CreateCommand
             Id = _id,
             Bundle = _bundle,
             Shim = address,
-            PodId = companion?.PodId ?? _id,
+            PodId = podId,
             Pid = standIn.Pid,
             PidStart = HostProcess.StartOf(standIn.Pid),
             Cgroup = StandInCgroup.FolderOf(spec),

@@ -119,7 +119,8 @@ internal static class LifeCommands
         await ForgetAsync(state);
         // By its own name: the pod's would be another container's, which goes on.
         await new ShimCommands(states).DeleteAsync(id);
-        StandInCgroup.Leave(state.Cgroup);
+        // The machine may be in one of them, and go on for others.
+        states.PassOn(state, [.. state.LeftCgroups.Append(state.Cgroup).OfType<string>().Where(static cgroup => !StandInCgroup.Leave(cgroup))]);
         await hooks.RunStoppedAsync();
         states.Remove(id);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
@@ -12,6 +13,7 @@ internal static class PodSharing
 {
     private const string Kind = "io.kubernetes.cri.container-type";
     private const string Pod = "io.kubernetes.cri.sandbox-id";
+    private const string OwnPod = "io.hearth.pod-id";
 
     // Of managers that run pods themselves: a pause container of theirs has a process here, so it is a container like any other.
     private static readonly string[] s_others = ["io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"];
@@ -26,10 +28,24 @@ internal static class PodSharing
         return states.All().FirstOrDefault(state => HostProcess.IsThere(state) && IsIn(state, wanted));
     }
 
+    /// <summary>An id for a container's own pod: the container's, unless a pod that was another's of that id goes on for those that joined it.</summary>
+    public static string NewPodId(StateFolder states, string id)
+    {
+        HashSet<string> taken = [.. states.All().Select(static state => state.PodId)];
+        string free = id;
+        for (int i = 2; taken.Contains(free); i++)
+        {
+            free = string.Create(CultureInfo.InvariantCulture, $"{id}-{i}");
+        }
+
+        return free;
+    }
+
     /// <summary>A specification as the shim reads whose pod it is in.</summary>
     /// <param name="spec">The manager's.</param>
-    /// <param name="podId">The pod that is there already; null for one of its own.</param>
-    public static RuntimeSpec Describe(RuntimeSpec spec, string? podId)
+    /// <param name="podId">Of the pod.</param>
+    /// <param name="joins">The pod is there already.</param>
+    public static RuntimeSpec Describe(RuntimeSpec spec, string podId, bool joins)
     {
         Dictionary<string, string> annotations = new(spec.Annotations ?? new Dictionary<string, string>());
         foreach (string name in s_others.Append(Kind).Append(Pod))
@@ -37,10 +53,10 @@ internal static class PodSharing
             annotations.Remove(name);
         }
 
-        if (podId is not null)
+        annotations[joins ? Pod : OwnPod] = podId;
+        if (joins)
         {
             annotations[Kind] = "container";
-            annotations[Pod] = podId;
         }
 
         return spec with { Annotations = annotations };

@@ -69,14 +69,22 @@ internal static class StandInCgroup
 
     private static void Put(string folder, int pid) => File.WriteAllText($"{folder}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
 
-    /// <summary>Takes it away, and the container's, when both have ended. Somebody else's processes keep it there.</summary>
-    public static void Leave(string? folder)
+    /// <summary>Takes it away, and the container's, when both have ended.</summary>
+    /// <returns>False where somebody else's processes keep the container's there.</returns>
+    public static bool Leave(string? folder)
     {
-        for (int waitedMs = 0; folder is not null && !TryRemove(folder) && waitedMs < PatienceMs; waitedMs += PauseMs)
+        for (int waitedMs = 0; folder is not null && !TryRemove(folder); waitedMs += PauseMs)
         {
+            if (waitedMs >= PatienceMs)
+            {
+                return false;
+            }
+
             // The stand-in is on its way out.
             Thread.Sleep(PauseMs);
         }
+
+        return true;
     }
 
     private static bool TryRemove(string folder)

@@ -94,6 +94,33 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         lab.NothingLeft(before, lab.IsDockers);
     }
 
+    /// <summary>Docker deletes a container whenever it has ended; what joined its network has another manager's life.</summary>
+    [Fact]
+    public void What_joined_a_container_goes_on_when_that_ends_and_when_it_starts_again()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        int[] others = ManagerLab.ProcessesWith("--id");
+        string[] service = [lab.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"];
+        lab.Ok(["run", "-d", "--name", "x", "--runtime", "hearth", .. service]);
+        lab.Ok(["run", "-d", "--name", "y", "--runtime", "hearth", "--network", "container:x", .. service]);
+        int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
+
+        lab.Ok("stop", "-t", "60", "x");
+        Assert.Equal("there", lab.Ok("exec", "y", "echo", "there"));
+        Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+
+        // Under the same id, in a new network, and so in a machine of its own.
+        lab.Ok("start", "x");
+        Assert.Equal("here", lab.Ok("exec", "x", "echo", "here"));
+        int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
+        lab.Ok("rm", "-f", "y");
+        Assert.Equal("here", lab.Ok("exec", "x", "echo", "here"));
+        Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+        lab.Ok("rm", "-f", "x");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
     [Theory]
     [InlineData("this host's network", "--network", "host")]
     [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]
