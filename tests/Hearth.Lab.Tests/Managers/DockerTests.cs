@@ -102,22 +102,22 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         HostState before = lab.Count();
         int[] others = ManagerLab.ProcessesWith("--id");
         string[] service = [lab.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"];
-        lab.Ok(["run", "-d", "--name", "x", "--runtime", "hearth", .. service]);
-        lab.Ok(["run", "-d", "--name", "y", "--runtime", "hearth", "--network", "container:x", .. service]);
+        lab.Ok(["run", "-d", "--name", "first", "--runtime", "hearth", .. service]);
+        lab.Ok(["run", "-d", "--name", "second", "--runtime", "hearth", "--network", "container:first", .. service]);
         int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
 
-        lab.Ok("stop", "-t", "60", "x");
-        Assert.Equal("there", lab.Ok("exec", "y", "echo", "there"));
+        lab.Ok("stop", "-t", "60", "first");
+        Assert.Equal("there", lab.Ok("exec", "second", "echo", "there"));
         Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
 
         // Under the same id, in a new network, and so in a machine of its own.
-        lab.Ok("start", "x");
-        Assert.Equal("here", lab.Ok("exec", "x", "echo", "here"));
+        lab.Ok("start", "first");
+        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
         int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
-        lab.Ok("rm", "-f", "y");
-        Assert.Equal("here", lab.Ok("exec", "x", "echo", "here"));
+        lab.Ok("rm", "-f", "second");
+        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
         Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
-        lab.Ok("rm", "-f", "x");
+        lab.Ok("rm", "-f", "first");
         lab.NothingLeft(before, lab.IsDockers);
     }
 
