@@ -24,6 +24,18 @@ public static class Namespaces
         return FileStatus.FileSystemOf(named) == FileStatus.FileSystemOf(own) && FileStatus.Of(named).Inode == FileStatus.Of(own).Inode;
     }
 
+    /// <summary>The kind of namespace that a path is, whatever its name: one of <c>CLONE_NEW*</c> of <see cref="Sched"/>; 0 for another file, null for none.</summary>
+    public static int? KindOf(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using FileDescriptor named = FileDescriptor.Open(path, Fcntl.O_RDONLY);
+        return Math.Max(0, Fcntl.ioctl(named.Number, LinuxNsfs.NS_GET_NSTYPE, 0));
+    }
+
     /// <param name="kinds"><c>CLONE_NEW*</c> of <see cref="Sched"/>.</param>
     public static void Unshare(int kinds) => FileDescriptor.Check(Sched.unshare(kinds), $"unshare(0x{kinds:x})");
 

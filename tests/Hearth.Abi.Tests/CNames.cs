@@ -56,6 +56,7 @@ internal static class CNames
         ["sockaddr_vm"] = ["sys/socket.h", "linux/vm_sockets.h"],
         ["LinuxBpf"] = ["linux/bpf.h"],
         ["bpf_insn"] = ["linux/bpf.h"],
+        ["LinuxNsfs"] = ["sys/ioctl.h", "linux/nsfs.h"],
         ["LinuxRandom"] = ["sys/ioctl.h", "linux/random.h"],
     };
 

@@ -339,6 +339,19 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
     }
 
     [Fact]
+    public async Task A_filter_without_no_new_privileges_is_the_programs_and_not_its_working_directorys()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("echo up");
+        spec = spec with
+        {
+            Process = spec.Process! with { NoNewPrivileges = false },
+            Linux = spec.Linux! with { Seccomp = new SeccompSpec { DefaultAction = "SCMP_ACT_ALLOW", Syscalls = [new() { Names = ["getcwd"], Action = "SCMP_ACT_ERRNO" }] } },
+        };
+
+        Assert.Contains("up\n", (await Agent.RunAsync(spec)).Output);
+    }
+
+    [Fact]
     public async Task A_call_that_kills_ends_the_process_by_its_signal()
     {
         RuntimeSpec spec = AgentUnderTest.Specification("mkdir /tmp/no; exit $?");

@@ -33,6 +33,8 @@ public sealed class CommandTests : IDisposable
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc","path":"/proc/self/ns/ipc"},{"type":"uts"}]}}""", "this host's ipc namespace")]
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc"}]}}""", "this host's uts namespace")]
     [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid","path":"/nowhere"},{"type":"ipc"},{"type":"uts"}]}}""", "not in its machine")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"},{"type":"ipc","path":"/proc/self/ns/uts"},{"type":"uts"}]}}""", "/proc/self/ns/uts (linux.namespaces) is no namespace of the kind ipc.")]
+    [InlineData("""{"process":{"args":["x"]},"root":{"path":"r"},"linux":{"namespaces":[{"type":"network","path":"/proc/self/status"}]}}""", "is no namespace of the kind network")]
     [InlineData("""{"ociVersion":"3.0.0","process":{"args":["x"]},"root":{"path":"r"}}""", "its ociVersion is \"3.0.0\", and only 1.x is known")]
     [InlineData("nonsense", "cannot be used")]
     [InlineData("", "There is no config.json in ")]

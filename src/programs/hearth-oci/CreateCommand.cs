@@ -142,6 +142,7 @@ internal sealed class CreateCommand
             throw new OciException("--console-socket was given, and the process has no terminal.");
         }
 
+        HostNamespaces.CheckPaths(spec);
         HostNamespaces.CheckNetwork(spec);
     }
 

@@ -1,4 +1,5 @@
 using Hearth.Linux;
+using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
 
 namespace Hearth.Programs.Oci;
@@ -8,6 +9,16 @@ internal static class HostNamespaces
 {
     // Of what is left: a mount namespace of the host's has no root of its own, and the host's cgroups are not seen in any.
     private static readonly string[] s_kinds = ["pid", "ipc", "uts"];
+
+    private static readonly Dictionary<string, int> s_flags = new(StringComparer.Ordinal)
+    {
+        ["pid"] = Sched.CLONE_NEWPID,
+        ["ipc"] = Sched.CLONE_NEWIPC,
+        ["uts"] = Sched.CLONE_NEWUTS,
+        ["network"] = Sched.CLONE_NEWNET,
+        ["mount"] = Sched.CLONE_NEWNS,
+        ["cgroup"] = Sched.CLONE_NEWCGROUP,
+    };
 
     /// <exception cref="OciException">It is to be in this host's network.</exception>
     public static void CheckNetwork(RuntimeSpec spec)
@@ -48,6 +59,18 @@ internal static class HostNamespaces
 
             OciException Elsewhere(string whose) =>
                 new($"The container is to share the {kind} namespace of {whose}, which is not in its machine: containers share one by their network (--network container:NAME, or a pod).");
+        }
+    }
+
+    /// <exception cref="OciException">A path is of no namespace, or of another kind's.</exception>
+    public static void CheckPaths(RuntimeSpec spec)
+    {
+        foreach (NamespaceSpec wanted in spec.Linux?.Namespaces ?? [])
+        {
+            if (wanted.Path is { Length: > 0 } path && s_flags.TryGetValue(wanted.Type, out int flag) && Namespaces.KindOf(path) is { } kind && kind != flag)
+            {
+                throw new OciException($"{path} (linux.namespaces) is no namespace of the kind {wanted.Type}.");
+            }
         }
     }
 

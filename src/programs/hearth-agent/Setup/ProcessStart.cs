@@ -22,7 +22,14 @@ internal static class ProcessStart
             Credentials.SetLimit(Rlimits.NumberOf(limit.Type), limit.Soft, limit.Hard);
         }
 
+        // As root first, who may go where the user may not, and before a filter that may forbid to ask where that is; else later, as the
+        // user, to whom a network file system may be kinder.
         bool inDirectory = TryEnter(process.Cwd);
+        if (inDirectory)
+        {
+            CheckDirectory(process.Cwd);
+        }
+
         ReadOnlySpan<sock_filter> filter = MemoryMarshal.Cast<byte, sock_filter>(setup.Filter);
         ulong bounding = CapabilityNames.MaskOf(process.Capabilities?.Bounding);
         ulong permitted = CapabilityNames.MaskOf(process.Capabilities?.Permitted);
@@ -44,10 +51,9 @@ internal static class ProcessStart
         if (!inDirectory)
         {
             ProcessImage.ChangeDirectory(process.Cwd);
+            CheckDirectory(process.Cwd);
         }
 
-        // A directory that is not below the root would be a way out (CVE-2024-21626); the C library refuses to name one.
-        _ = Directory.GetCurrentDirectory();
         string program = FindIn(process, ".");
         if (process.NoNewPrivileges)
         {
@@ -58,7 +64,19 @@ internal static class ProcessStart
         throw Refused(process.Args[0], ProcessImage.Execute(program, process.Args, process.Env, filter, setup.FilterFlags));
     }
 
-    // As root first, who may go where the user may not; else later, as the user, to whom a network file system may be kinder.
+    // A directory that is not below the root would be a way out (CVE-2024-21626); the C library refuses to name one.
+    private static void CheckDirectory(string directory)
+    {
+        try
+        {
+            _ = Directory.GetCurrentDirectory();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new TtrpcException(StatusCode.PermissionDenied, $"The working directory \"{directory}\" is not below the container's root, or its seccomp profile forbids getcwd: {e.Message}", e);
+        }
+    }
+
     private static bool TryEnter(string directory)
     {
         try
