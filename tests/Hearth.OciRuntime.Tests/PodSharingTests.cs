@@ -1,6 +1,11 @@
 using System.Diagnostics;
+using System.Net.Sockets;
+using Google.Protobuf.WellKnownTypes;
 using Hearth.Oci.Runtime;
 using Hearth.Programs.Oci;
+using Hearth.Shim.Protocol;
+using Hearth.Ttrpc;
+using ContainerState = Hearth.Programs.Oci.ContainerState;
 
 namespace Hearth.OciRuntime.Tests;
 
@@ -19,19 +24,40 @@ public sealed class PodSharingTests : IDisposable
     }
 
     [Fact]
-    public void A_container_of_the_same_network_namespace_is_found_while_its_process_lives()
+    public async Task A_container_of_the_same_network_namespace_is_found_while_its_process_lives_or_its_machine()
     {
         var states = new StateFolder(_folder);
         using Process child = Process.Start(new ProcessStartInfo("sleep", ["1000"]))!;
         states.Reserve("infra");
         states.Write(State("infra", child));
 
-        Assert.Equal("infra", PodSharing.Find(states, "/proc/self/ns/net")?.PodId);
+        Assert.Equal("infra", (await PodSharing.FindAsync(states, "/proc/self/ns/net"))?.PodId);
         // Another namespace, although of another kind: numbers are told apart, not names.
-        Assert.Null(PodSharing.Find(states, "/proc/self/ns/mnt"));
+        Assert.Null(await PodSharing.FindAsync(states, "/proc/self/ns/mnt"));
         child.Kill();
-        child.WaitForExit();
-        Assert.Null(PodSharing.Find(states, "/proc/self/ns/net"));
+        await child.WaitForExitAsync();
+        Assert.Null(await PodSharing.FindAsync(states, "/proc/self/ns/net"));
+
+        // CRI-O without an infra container: one that has ended is not removed before the next one is made.
+        string socket = Path.Combine(_folder, "shim.sock");
+        var status = new PodStatus { Ready = true };
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(socket));
+        listener.Listen();
+        Task serving = Task.Run(async () =>
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                await using var stream = new NetworkStream(await listener.AcceptAsync(), ownsSocket: true);
+                await new TtrpcServer(new TtrpcService(TaskServices.Pod).Unary("Status", Empty.Parser, (_, _) => Task.FromResult(status))).ServeAsync(stream);
+            }
+        });
+        states.Write(states.Read("infra") with { Shim = socket, Network = PodSharing.NamespaceOf("/proc/self/ns/net") });
+        Assert.Equal("infra", (await PodSharing.FindAsync(states, "/proc/self/ns/net"))?.PodId);
+        Assert.Null(await PodSharing.FindAsync(states, "/proc/self/ns/mnt"));
+        status = new PodStatus { Ready = false };
+        Assert.Null(await PodSharing.FindAsync(states, "/proc/self/ns/net"));
+        await serving.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     /// <summary>The processes that stand for containers have this host's namespaces: Podman's pods name them, and mean those of the machine.</summary>

@@ -98,11 +98,12 @@ internal sealed class Pod : IAsyncDisposable
     /// <exception cref="TtrpcException">AlreadyExists.</exception>
     public void Add(PodContainer container)
     {
-        HasSandbox |= container.Kind == BundleKind.Sandbox;
         if (!_containers.TryAdd(container.Id, container))
         {
             throw new TtrpcException(StatusCode.AlreadyExists, $"There is a container \"{container.Id}\" already.");
         }
+
+        HasSandbox |= container.Kind == BundleKind.Sandbox;
     }
 
     public void Remove(PodContainer container) => _containers.TryRemove(KeyValuePair.Create(container.Id, container));

@@ -19,6 +19,9 @@ internal sealed record ContainerState
     /// <summary>The id of the pod whose machine it is in: the first container's, as a rule.</summary>
     public required string PodId { get; init; }
 
+    /// <summary>The inode of its network namespace, which no other has as long as its machine is in it.</summary>
+    public ulong Network { get; init; }
+
     /// <summary>Of the process that stands for it on the host.</summary>
     public required int Pid { get; init; }
 

@@ -61,13 +61,14 @@ internal sealed class CreateCommand
         bool terminal = spec.Process!.Terminal;
         NamespaceSpec? network = spec.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network");
         string given = network?.Path ?? "";
-        ContainerState? companion = given.Length == 0 ? null : PodSharing.Find(_states, given);
+        ContainerState? companion = given.Length == 0 ? null : await PodSharing.FindAsync(_states, given);
         HostNamespaces.Check(spec, _states, companion);
         string podId = companion?.PodId ?? PodSharing.NewPodId(_states, _id);
         using var standIn = StandInLaunch.Start(terminal ? _consoleSocket : null, given);
         bool countsMachine = StandInCgroup.Enter(StandInCgroup.FolderOf(spec), standIn.Pid);
         await HooksOf(spec).RunBeforeAsync(standIn.Pid);
-        WriteBundle(PodSharing.Describe(spec, podId, joins: companion is not null), countsMachine, given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given);
+        string own = given.Length == 0 ? $"/proc/{standIn.Pid}/ns/net" : given;
+        WriteBundle(PodSharing.Describe(spec, podId, joins: companion is not null), countsMachine, own);
         string address = await new ShimCommands(_states).StartAsync(_id);
         var task = new StandInTask(address, _id, "", _states.Of(_id), terminal);
         Fifos fifos = Fifos.Create(task.Folder, task.FifoName, terminal);
@@ -90,6 +91,7 @@ internal sealed class CreateCommand
             Bundle = _bundle,
             Shim = address,
             PodId = podId,
+            Network = PodSharing.NamespaceOf(own),
             Pid = standIn.Pid,
             PidStart = HostProcess.StartOf(standIn.Pid),
             Cgroup = StandInCgroup.FolderOf(spec),

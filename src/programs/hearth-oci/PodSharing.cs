@@ -1,7 +1,10 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol;
+using Hearth.Ttrpc;
 
 namespace Hearth.Programs.Oci;
 
@@ -15,17 +18,34 @@ internal static class PodSharing
     private const string Pod = "io.kubernetes.cri.sandbox-id";
     private const string OwnPod = "io.hearth.pod-id";
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
     // Of managers that run pods themselves: a pause container of theirs has a process here, so it is a container like any other.
     private static readonly string[] s_others = ["io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"];
 
-    /// <summary>A container that lives in a network namespace; null if there is none.</summary>
+    /// <summary>A container whose machine is in a network namespace; null if there is none.</summary>
     /// <param name="states">Where to look.</param>
     /// <param name="network">The namespace's path.</param>
     /// <exception cref="LinuxException">There is nothing at the path.</exception>
-    public static ContainerState? Find(StateFolder states, string network)
+    public static async Task<ContainerState?> FindAsync(StateFolder states, string network)
     {
         ulong wanted = NamespaceOf(network);
-        return states.All().FirstOrDefault(state => HostProcess.IsThere(state) && IsIn(state, wanted));
+        ContainerState[] all = [.. states.All()];
+        if (all.FirstOrDefault(state => HostProcess.IsThere(state) && IsIn(state, wanted)) is { } living)
+        {
+            return living;
+        }
+
+        // CRI-O without an infra container makes the next one before it removes one that has ended, whose machine has the network still.
+        foreach (ContainerState ended in all.Where(state => state.Network == wanted && !HostProcess.IsThere(state)))
+        {
+            if (await HasMachineAsync(ended))
+            {
+                return ended;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>An id for a container's own pod: the container's, unless a pod that was another's of that id goes on for those that joined it.</summary>
@@ -62,6 +82,19 @@ internal static class PodSharing
         return spec with { Annotations = annotations };
     }
 
+    private static async Task<bool> HasMachineAsync(ContainerState state)
+    {
+        try
+        {
+            await using ShimClient shim = await ShimClient.ConnectAsync(state.Shim);
+            return (await shim.StatusAsync().WaitAsync(s_patience)).Ready;
+        }
+        catch (Exception e) when (e is TtrpcException or SocketException or TimeoutException)
+        {
+            return false;
+        }
+    }
+
     private static bool IsIn(ContainerState state, ulong wanted)
     {
         try
@@ -75,7 +108,8 @@ internal static class PodSharing
         }
     }
 
-    private static ulong NamespaceOf(string path)
+    /// <summary>The number of a network namespace, as long as somebody is in it.</summary>
+    public static ulong NamespaceOf(string path)
     {
         using FileDescriptor space = FileDescriptor.Open(path, Fcntl.O_RDONLY);
         return FileStatus.Of(space).Inode;
