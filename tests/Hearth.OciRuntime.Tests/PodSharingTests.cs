@@ -52,7 +52,7 @@ public sealed class PodSharingTests : IDisposable
                 await new TtrpcServer(new TtrpcService(TaskServices.Pod).Unary("Status", Empty.Parser, (_, _) => Task.FromResult(status))).ServeAsync(stream);
             }
         });
-        states.Write(states.Read("infra") with { Shim = socket, Network = PodSharing.NamespaceOf("/proc/self/ns/net") });
+        states.Write(states.Read("infra") with { Shim = socket });
         Assert.Equal("infra", (await PodSharing.FindAsync(states, "/proc/self/ns/net"))?.PodId);
         Assert.Null(await PodSharing.FindAsync(states, "/proc/self/ns/mnt"));
         status = new PodStatus { Ready = false };
@@ -136,6 +136,7 @@ public sealed class PodSharingTests : IDisposable
         Bundle = "/b",
         Shim = "/s.sock",
         PodId = id,
+        Network = PodSharing.NamespaceOf("/proc/self/ns/net"),
         Pid = standIn.Id,
         PidStart = HostProcess.StartOf(standIn.Id),
         OciVersion = "1.2.0",

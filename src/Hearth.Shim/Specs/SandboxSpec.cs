@@ -92,7 +92,7 @@ internal static class SandboxSpec
         return name.Length <= LongestName ? name : name[..LongestName].TrimEnd('-', '.');
     }
 
-    // What is not listed is the host's, and is refused: here nothing is, there may be no options at all.
+    // What is not listed is the host's, which is refused later.
     private static IEnumerable<NamespaceSpec> Namespaces(NamespaceOption options, string network)
     {
         if (options.Network != NamespaceMode.Node)

@@ -162,7 +162,7 @@ internal static class LifeCommands
         }
         catch (Exception e) when (e is TtrpcException or SocketException or TimeoutException)
         {
-            // The shim's delete ends the machine, whatever is in it.
+            // The shim's delete ends it, and the machine with the last one.
         }
     }
 

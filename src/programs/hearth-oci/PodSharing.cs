@@ -30,14 +30,14 @@ internal static class PodSharing
     public static async Task<ContainerState?> FindAsync(StateFolder states, string network)
     {
         ulong wanted = NamespaceOf(network);
-        ContainerState[] all = [.. states.All()];
-        if (all.FirstOrDefault(state => HostProcess.IsThere(state) && IsIn(state, wanted)) is { } living)
+        ContainerState[] all = [.. states.All().Where(state => state.Network == wanted)];
+        if (all.FirstOrDefault(HostProcess.IsThere) is { } living)
         {
             return living;
         }
 
         // CRI-O without an infra container makes the next one before it removes one that has ended, whose machine has the network still.
-        foreach (ContainerState ended in all.Where(state => state.Network == wanted && !HostProcess.IsThere(state)))
+        foreach (ContainerState ended in all)
         {
             if (await HasMachineAsync(ended))
             {
@@ -91,19 +91,6 @@ internal static class PodSharing
         }
         catch (Exception e) when (e is TtrpcException or SocketException or TimeoutException)
         {
-            return false;
-        }
-    }
-
-    private static bool IsIn(ContainerState state, ulong wanted)
-    {
-        try
-        {
-            return NamespaceOf($"/proc/{state.Pid}/ns/net") == wanted;
-        }
-        catch (LinuxException)
-        {
-            // It has ended meanwhile.
             return false;
         }
     }
