@@ -63,7 +63,7 @@ apt_unpack() {
 # Prints the folder that a package of another Debian release was unpacked to, without what it depends on; nothing where there is none,
 # and then the same path with .missing behind it is a file that says why. Asks whom this machine has its own packages from.
 apt_unpack_of() {
-  local suite=$1 package=$2 folder="$HEARTH_CACHE/unpacked/$2-$1" work own said
+  local suite=$1 package=$2 folder="$HEARTH_CACHE/unpacked/$2-$1" work said
   [ ! -d "$folder" ] || {
     printf '%s\n' "$folder"
     return 0
@@ -72,8 +72,7 @@ apt_unpack_of() {
   mkdir -p "$HEARTH_CACHE/unpacked"
   work=$(mktemp -d "$HEARTH_CACHE/unpacked/.work.XXXXXX")
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-  own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  lab/sources.sh "$own" | sed -n "s/ $own main\$/ $suite main/p" >"$work/sources.list"
+  said=$(lab/sources.sh "$suite" 2>&1 >"$work/sources.list") || : >"$work/sources.list"
   # Lists and packages of its own: nothing of this machine's apt is touched.
   cat >"$work/apt.conf" <<END
 Dir::Etc::sourcelist "$work/sources.list";
@@ -87,9 +86,7 @@ Acquire::Retries "1";
 APT::Sandbox::User "";
 APT::Update::Error-Mode "any";
 END
-  if [ ! -s "$work/sources.list" ]; then
-    said="the apt sources have no component main of \"$own\", whose archive could be asked for $suite"
-  elif said=$(cd "$work" && export APT_CONFIG="$work/apt.conf" && { apt-get update -qq && apt-get download -qq "$package" && dpkg-deb -x ./*.deb tree; } 2>&1); then
+  if [ -s "$work/sources.list" ] && said=$(cd "$work" && export APT_CONFIG="$work/apt.conf" && { apt-get update -qq && apt-get download -qq "$package" && dpkg-deb -x ./*.deb tree; } 2>&1); then
     mv "$work/tree" "$folder"
     rm -f "$folder.missing"
     printf '%s\n' "$folder"

@@ -1,22 +1,28 @@
 #!/usr/bin/env bash
 # Builds the lab's host once: a Debian disk image, a stock cloud kernel, a small initrd. Prints the folder they are in.
 # The result is kept under the cache by a hash of this recipe, and never changed by a run.
+# Usage: build.sh [SUITE]    another Debian release than 12: that one's managers and nothing else, on the same kernel
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/common.sh
 # depmod and mke2fs are there, which is not on every user's path.
 export PATH="$PATH:/usr/sbin:/sbin"
 
-suite=bookworm
+suite=${1:-bookworm}
 packages=(
-  iproute2 containerd runc crun conmon podman docker.io containernetworking-plugins iptables nftables
-  qemu-system-x86 fio iperf3 iputils-ping strace curl docker-registry skopeo umoci
-  kmod procps e2fsprogs socat jq util-linux ca-certificates bsdextrautils busybox-static
+  iproute2 containerd runc crun conmon podman docker.io iptables nftables curl docker-registry
+  kmod procps e2fsprogs util-linux ca-certificates bsdextrautils busybox-static
   # What NativeAOT programs and .NET tests load.
-  libstdc++6 libicu72 zlib1g libssl3
+  libstdc++6 zlib1g
 )
+case "$suite" in
+  bookworm) packages+=(containernetworking-plugins qemu-system-x86 fio iperf3 iputils-ping strace skopeo umoci socat jq libicu72 libssl3) ;;
+  trixie) packages+=(docker-cli netavark aardvark-dns virtiofsd libicu76 libssl3t64) ;;
+  sid) packages+=(docker-cli netavark aardvark-dns virtiofsd libicu78 libssl3t64) ;;
+  *) die "usage: lab/build.sh [bookworm|trixie|sid]" ;;
+esac
 
-hash=$({ cat lab/build.sh lab/guest/*; printf '%s\n' "${packages[@]}"; } | sha256sum | cut -c1-16)
+hash=$({ cat lab/build.sh lab/guest/*; echo "$suite"; } | sha256sum | cut -c1-16)
 target="$HEARTH_CACHE/lab/$hash"
 if [ -f "$target/complete" ]; then
   echo "$target"
@@ -53,7 +59,9 @@ depmod -b "$work/kernel" "$version"
 step "Building the lab: Debian $suite with container managers, QEMU and tools"
 # The machine's own sources, as far as they are for this suite.
 sources=$(lab/sources.sh "$suite")
-mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]}")" \
+# And its own word on releases past their date, as a mirror that stands still has them.
+valid=$(apt-config dump --format '%v%n' Acquire::Check-Valid-Until)
+mmdebstrap --quiet --variant=minbase ${valid:+--aptopt="Acquire::Check-Valid-Until \"$valid\""} --include="$(IFS=,; echo "${packages[*]}")" \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   --customize-hook="mkdir -p \"\$1/lib/modules\"" \
   --customize-hook="copy-in $work/kernel/lib/modules/$version /lib/modules" \
