@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -41,7 +40,7 @@ internal sealed class ShimSession : IProcessSession
     public static async Task<IProcessSession> ExecAsync(
         ShimClient client, string id, ProcessSpec process, ExecOptions options, Action<string> log, CancellationToken cancellation)
     {
-        string execId = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        string execId = Guid.NewGuid().ToString("N");
         var session = new ShimSession(client, id, execId, log);
         bool stdout = options.Stdout || options.Tty;
         await client.ExecAsync(

@@ -1,7 +1,7 @@
-using System.Security.Cryptography;
 using System.Text;
 using Hearth.Configuration;
 using Hearth.Linux;
+using Org.BouncyCastle.Crypto.Digests;
 
 namespace Hearth.Shim.Bootstrap;
 
@@ -30,8 +30,18 @@ public sealed record ShimPaths(string Socket, string Folder)
     public static ShimPaths Of(HearthConfig config, string @namespace, string podId, string manager)
     {
         const int digits = 32;
-        string name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{@namespace}\0{podId}\0{manager}")))[..digits];
+        string name = Convert.ToHexStringLower(Sha256(Encoding.UTF8.GetBytes($"{@namespace}\0{podId}\0{manager}")))[..digits];
         return OfSocket($"{config.Daemon.State}/{Sockets}/{name}.sock");
+    }
+
+    // Managed: .NET's own is OpenSSL's, which took longer to load than all else that a start of the shim does.
+    private static byte[] Sha256(byte[] bytes)
+    {
+        var digest = new Sha256Digest();
+        digest.BlockUpdate(bytes, 0, bytes.Length);
+        byte[] hash = new byte[digest.GetDigestSize()];
+        digest.DoFinal(hash, 0);
+        return hash;
     }
 
     /// <summary>What belongs to a socket, wherever that is.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -24,7 +23,7 @@ internal static class ExecCommand
             throw new OciException("The process has a terminal and is not waited for, so exec needs --console-socket.");
         }
 
-        string execId = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        string execId = Guid.NewGuid().ToString("N");
         var task = new StandInTask(state.Shim, state.Id, execId, states.Of(state.Id), process.Terminal);
         using Fifos? own = detached ? null : Fifos.Create(task.Folder, task.FifoName, process.Terminal);
         Fifos fifos = own ?? Fifos.Create(task.Folder, task.FifoName, process.Terminal);
