@@ -83,6 +83,19 @@ public sealed class ContainerTests(AgentUnderTest agent) : AgentTestBase(agent)
         Assert.Equal("shm\n", ended.Output);
     }
 
+    /// <summary>Podman's pause container has such a /dev.</summary>
+    [Fact]
+    public async Task A_read_only_tmpfs_has_the_devices_and_mounts_that_belong_in_it()
+    {
+        RuntimeSpec spec = AgentUnderTest.Specification("echo x > /dev/null && ls -d /dev/pts /dev/shm; echo x > /dev/x");
+        spec = spec with { Mounts = [.. spec.Mounts.Select(static mount => mount.Destination == "/dev" ? mount with { Options = [.. mount.Options, "ro"] } : mount)] };
+
+        Ended ended = await Agent.RunAsync(spec);
+
+        Assert.Equal("/dev/pts\n/dev/shm\n", ended.Output);
+        Assert.Contains("/dev/x: Read-only file system", ended.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Masked_paths_are_empty_and_read_only_paths_cannot_be_written()
     {

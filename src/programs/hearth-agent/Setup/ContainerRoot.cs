@@ -28,6 +28,7 @@ internal sealed class ContainerRoot
     private readonly LinuxSpec _linux;
     private readonly ControlChannel _channel;
     private readonly FileDescriptor _descriptors;
+    private readonly List<(string Destination, uint Flags)> _readOnlyAtLast = [];
 
     public ContainerRoot(ContainerSetup setup, ControlChannel channel, FileDescriptor descriptors)
     {
@@ -101,8 +102,16 @@ internal sealed class ContainerRoot
 
             if (!options.IsBind)
             {
+                uint flags = options.Flags;
+                if (type == "tmpfs" && (flags & SysMount.MS_RDONLY) != 0)
+                {
+                    // It is empty, and other mounts and devices may have their places in it: Podman's /dev of a pod's pause container.
+                    _readOnlyAtLast.Add((mount.Destination, flags));
+                    flags &= ~SysMount.MS_RDONLY;
+                }
+
                 using FileDescriptor directory = root.MakeDirectories(mount.Destination);
-                Mounts.Mount(source, Mounts.PathOf(directory), type, options.Flags, options.Data);
+                Mounts.Mount(source, Mounts.PathOf(directory), type, flags, options.Data);
             }
             else
             {
@@ -213,6 +222,12 @@ internal sealed class ContainerRoot
 
     private void Protect(RootDirectory root)
     {
+        foreach ((string destination, uint flags) in _readOnlyAtLast)
+        {
+            using FileDescriptor mounted = root.Open(destination, Fcntl.O_PATH);
+            Mounts.Mount(null, Mounts.PathOf(mounted), null, SysMount.MS_BIND | SysMount.MS_REMOUNT | flags);
+        }
+
         foreach (string path in _linux.ReadonlyPaths)
         {
             using (FileDescriptor? found = root.TryOpen(path, Fcntl.O_PATH))
