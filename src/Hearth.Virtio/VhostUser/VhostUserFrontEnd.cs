@@ -47,8 +47,8 @@ public abstract class VhostUserFrontEnd : VirtioDevice
         }
     }
 
-    /// <summary>How long a back end may take for any one step where nobody says otherwise.</summary>
-    public static TimeSpan DefaultPatience { get; } = TimeSpan.FromSeconds(5);
+    /// <summary>How long a back end may take for any one step where nobody says otherwise: with fifty machines that start at one time on one CPU, more than five seconds.</summary>
+    public static TimeSpan DefaultPatience { get; } = TimeSpan.FromSeconds(30);
 
     public sealed override bool HasRemoteQueues => true;
 
