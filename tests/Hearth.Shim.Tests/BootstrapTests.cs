@@ -114,6 +114,30 @@ public sealed class BootstrapTests : IDisposable
         }
     }
 
+    /// <summary>Docker's hook is Docker itself, by its process.</summary>
+    [Fact]
+    public async Task A_shim_has_the_program_of_a_hook_that_it_may_not_look_for()
+    {
+        using Process other = Process.Start("sleep", ["1000"])!;
+        try
+        {
+            string program = $"/proc/{other.Id}/exe";
+            string bundle = Bundle("h", ShimUnderTest.Specification("true") with { Hooks = new HooksSpec { Prestart = [new() { Path = "/bin/true" }, new() { Path = program }] } });
+
+            await using ShimClient shim = await ShimClient.ConnectAsync(Text(Run(bundle, ["-namespace", "ns", "-id", "h", "start"])));
+
+            int pid = (int)(await shim.ConnectTaskAsync("h")).ShimPid;
+            string[] open = [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Select(static file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName ?? "")];
+            Assert.Contains(File.ResolveLinkTarget(program, returnFinalTarget: false)!.FullName, open);
+            await shim.ShutdownAsync("h");
+            await shim.Closed.WaitAsync(ShimUnderTest.Deadline);
+        }
+        finally
+        {
+            other.Kill();
+        }
+    }
+
     [Fact]
     public async Task What_a_killed_shim_left_is_taken_away_and_a_new_one_can_start()
     {

@@ -23,6 +23,9 @@ public sealed record ShimArguments
 
     public string Address { get; init; } = "";
 
+    /// <summary>Which program of its manager's was opened for the shim: said by <c>start</c> alone. See <see cref="Machine.ManagerProgram"/>.</summary>
+    public string HookProgram { get; init; } = "";
+
     public bool Debug { get; init; }
 
     public bool Info { get; init; }
@@ -67,6 +70,7 @@ public sealed record ShimArguments
                 "bundle" => parsed with { Bundle = text },
                 "socket" => parsed with { Socket = text },
                 "address" => parsed with { Address = text },
+                "hook-program" => parsed with { HookProgram = text },
                 // Events go by TTRPC_ADDRESS.
                 "publish-binary" => parsed,
                 _ => throw new HearthException($"There is no flag -{name}. The shim is called by containerd, CRI-O or hearthd: -namespace NS -id ID start|delete, -info, -v."),

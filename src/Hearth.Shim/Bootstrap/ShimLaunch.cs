@@ -33,6 +33,9 @@ internal sealed record ShimLaunch
     /// <summary>The pod's network namespace as the bundle has it; null without one.</summary>
     public required string? Network { get; init; }
 
+    /// <summary>A hook's program that only who has all of root's capabilities can open; null without one.</summary>
+    public required string? HookProgram { get; init; }
+
     /// <summary>Whether somebody listens on a socket.</summary>
     public static bool IsServed(string socket)
     {
@@ -76,13 +79,15 @@ internal sealed record ShimLaunch
                 using (FileDescriptor log = OpenLog(launch.Bundle))
                 using (FileDescriptor mounts = FileDescriptor.Open("/proc/self/ns/mnt", Fcntl.O_RDONLY))
                 using (FileDescriptor? network = ManagerNetwork.Open(launch.Network))
+                using (FileDescriptor? program = ManagerProgram.Open(launch.HookProgram))
                 {
                     Namespaces.OnOwnThread(() =>
                     {
                         Namespaces.Unshare(Sched.CLONE_NEWNS);
                         Mounts.Mount(null, "/", null, SysMount.MS_REC | SysMount.MS_SLAVE);
                         ShimConfinement.Apply();
-                        return ChildProcess.Spawn(Environment.ProcessPath!, launch.Arguments(), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts, network ?? nothing]);
+                        return ChildProcess.Spawn(
+                            Environment.ProcessPath!, launch.Arguments(program is not null), launch.Variables(), [nothing, nothing, log, tasks, streams, tellReady, mounts, network ?? nothing, program ?? nothing]);
                     });
                 }
 
@@ -142,12 +147,17 @@ internal sealed record ShimLaunch
         }
     }
 
-    private List<string> Arguments()
+    private List<string> Arguments(bool hasProgram)
     {
         List<string> arguments = [Environment.ProcessPath!, "-namespace", Namespace, "-id", PodId, "-socket", Paths.Socket];
         if (Debug)
         {
             arguments.Add("-debug");
+        }
+
+        if (hasProgram)
+        {
+            arguments.AddRange(["-hook-program", HookProgram!]);
         }
 
         return arguments;

@@ -19,6 +19,7 @@ public static class ShimProcess
     private const int ReadyNumber = 5;
     private const int MountsNumber = 6;
     private const int NetworkNumber = 7;
+    private const int ProgramNumber = 8;
     private const int Backlog = 128;
 
     /// <param name="arguments">Namespace, pod, socket.</param>
@@ -35,6 +36,7 @@ public static class ShimProcess
         Socket streams = Adopt(StreamsNumber);
         ManagerMounts.Use(ProcessImage.Adopt(MountsNumber));
         ManagerNetwork.Use(ProcessImage.Adopt(NetworkNumber));
+        ManagerProgram.Use(arguments.HookProgram, ProcessImage.Adopt(ProgramNumber));
         ProcessImage.StartSession();
         ProcessImage.ChangeDirectory("/");
         PreferOverGuests();

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Hearth.Configuration;
 using Hearth.Linux;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Machine;
 using Hearth.Shim.Pods;
 using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Bootstrap;
@@ -53,6 +54,7 @@ public static class StartCommand
                     Debug = arguments.Debug,
                     EventsAddress = EventsAddress(input.Parameters),
                     ConfigPath = input.ConfigPath,
+                    HookProgram = ManagerProgram.PathOf(spec?.Hooks),
                     Network = spec?.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path,
                 });
             }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Hearth.Linux;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Machine;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Specs;
@@ -63,7 +64,7 @@ internal sealed class HostHooks(HooksSpec? hooks, HookState state, Action<string
         TimeSpan limit = hook.Timeout is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : s_longest;
         try
         {
-            return ChildRun.Run(hook.Path, hook.Args.Count == 0 ? [hook.Path] : hook.Args, hook.Env, state.ToJson(status, pid), limit) switch
+            return ChildRun.Run(ManagerProgram.Enter(hook.Path), hook.Args.Count == 0 ? [hook.Path] : hook.Args, hook.Env, state.ToJson(status, pid), limit) switch
             {
                 { InTime: false } => $"The hook {hook.Path} did not end in {limit.TotalSeconds} s.",
                 { Status: 0 } => null,
