@@ -16,6 +16,7 @@ public static class PodMachine
         // What an earlier shim of the pod left, whether or not somebody is at it.
         await CleanUpAsync(options.Folder).ConfigureAwait(false);
 
+        using IDisposable turn = await BootTurns.TakeAsync(options.Config.Daemon.State, cancellation: cancellation).ConfigureAwait(false);
         int seconds = options.Config.Microvm.BootTimeoutS;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(TimeSpan.FromSeconds(seconds));

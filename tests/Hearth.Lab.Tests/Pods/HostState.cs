@@ -93,7 +93,7 @@ internal sealed class HostState
     // What all pods share, or what the daemon keeps about itself.
     private static bool IsShared(string path) =>
         path.Contains("/images/", StringComparison.Ordinal) || path.EndsWith("/images", StringComparison.Ordinal) ||
-        Path.GetFileName(path) is var name && (name is "scratch" or "jail-users" || name.StartsWith("template-", StringComparison.Ordinal) || name.EndsWith("-wal", StringComparison.Ordinal) || name.EndsWith("-shm", StringComparison.Ordinal) || name.EndsWith(".sock", StringComparison.Ordinal) && name.StartsWith("hearthd", StringComparison.Ordinal));
+        Path.GetFileName(path) is var name && (name is "scratch" or "jail-users" or "boots" || path.Contains("/boots/", StringComparison.Ordinal) || name.StartsWith("template-", StringComparison.Ordinal) || name.EndsWith("-wal", StringComparison.Ordinal) || name.EndsWith("-shm", StringComparison.Ordinal) || name.EndsWith(".sock", StringComparison.Ordinal) && name.StartsWith("hearthd", StringComparison.Ordinal));
 
     private static IEnumerable<string> Entries(string folder)
     {
