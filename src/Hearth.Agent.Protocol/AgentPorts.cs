@@ -14,4 +14,7 @@ public static class AgentPorts
 
     /// <summary>The host's: the agent connects to it once when it listens, and ends the connection. Nobody need be there.</summary>
     public const uint Ready = 1024;
+
+    /// <summary>The host's: questions for names, as DNS over TCP has them (two bytes of length before each; RFC 1035 §4.2.2).</summary>
+    public const uint Names = 1027;
 }

@@ -38,6 +38,7 @@ internal static class ConfigSchema
         new("memory_mib", ValueKind.Number, "MiB, of a pod without a memory limit.", c => (long)c.MemoryMib, (c, v) => c with { MemoryMib = (int)(long)v }) { Min = 64, Max = 1 << 24 },
         new("overhead_mib", ValueKind.Number, "MiB added to a pod's memory limit for the guest's kernel and agent.", c => (long)c.OverheadMib, (c, v) => c with { OverheadMib = (int)(long)v }) { Max = 1 << 20 },
         new("image_drives", ValueKind.Number, "Drives that are kept free for containers' images: the most images a pod can have at a time.", c => (long)c.ImageDrives, (c, v) => c with { ImageDrives = (int)(long)v }) { Min = 1, Max = 64 },
+        new("spare_interfaces", ValueKind.Number, "Network interfaces kept free where a manager adds the network when the machine runs already, as Docker does: the most such a container can have.", c => (long)c.SpareInterfaces, (c, v) => c with { SpareInterfaces = (int)(long)v }) { Max = 8 },
         new("scratch_mib", ValueKind.Number, "MiB of the sparse disk that takes containers' changes; 0 keeps them in the guest's memory.", c => (long)c.ScratchMib, (c, v) => c with { ScratchMib = (int)(long)v }) { Max = 1 << 26 },
         new("boot_timeout_s", ValueKind.Number, "Seconds a machine has from its start to the agent's first answer.", c => (long)c.BootTimeoutS, (c, v) => c with { BootTimeoutS = (int)(long)v }) { Min = 1, Max = 3600 },
     ];

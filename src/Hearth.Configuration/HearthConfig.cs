@@ -139,6 +139,8 @@ public sealed record MicrovmConfig
     /// <summary>Drives that are kept free for containers' images: the most images a pod can have at a time.</summary>
     public int ImageDrives { get; init; } = 6;
 
+    public int SpareInterfaces { get; init; } = 2;
+
     /// <summary>MiB of the sparse disk that takes containers' changes; 0 keeps them in the guest's memory.</summary>
     public int ScratchMib { get; init; } = 8192;
 

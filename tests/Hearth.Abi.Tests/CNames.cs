@@ -11,7 +11,7 @@ internal static class CNames
         "sys/un.h", "sys/utsname.h", "sys/wait.h", "sys/xattr.h", "time.h", "unistd.h",
     ];
 
-    private static readonly string[] s_rtnetlink = ["net/if.h", "linux/rtnetlink.h", "linux/if_link.h", "linux/if_addr.h", "linux/neighbour.h"];
+    private static readonly string[] s_rtnetlink = ["linux/if.h", "linux/rtnetlink.h", "linux/if_link.h", "linux/if_addr.h", "linux/neighbour.h"];
 
     private static readonly string[] s_trafficControl = ["linux/pkt_sched.h", "linux/pkt_cls.h", "linux/tc_act/tc_mirred.h"];
 

@@ -48,6 +48,22 @@ public sealed class GuestTests(AgentUnderTest agent) : AgentTestBase(agent)
         }
     }
 
+    [Fact]
+    public async Task A_spare_interface_is_not_seen_until_a_link_needs_it()
+    {
+        const string own = "02:68:74:00:00:01";
+        Agent.Ip("link", "add", "spare0", "address", own, "type", "veth", "peer", "name", "far1");
+        await Client.ConfigureNetworkAsync(new Network { Spares = { own } });
+        Assert.DoesNotContain("spare0:", Agent.Ip("link"), StringComparison.Ordinal);
+
+        await Client.ConfigureNetworkAsync(new Network { Links = { new Link { Spare = own, HardwareAddress = "06:00:ac:10:00:07", Name = "eth7", Mtu = 1400, Addresses = { "10.87.0.2/16" } } } });
+
+        string link = Agent.Ip("addr", "show", "eth7");
+        Assert.True(link.Contains("06:00:ac:10:00:07") && link.Contains("mtu 1400") && link.Contains("10.87.0.2/16") && link.Contains(",UP"), link);
+        var again = new Network { Links = { new Link { Spare = own, HardwareAddress = "06:00:ac:10:00:08", Name = "eth8" } } };
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<TtrpcException>(() => Client.ConfigureNetworkAsync(again))).Code);
+    }
+
     [Theory]
     [InlineData("no-such-link", "10.0.0.1/8", StatusCode.NotFound)]
     [InlineData("lo", "10.0.0.1", StatusCode.InvalidArgument)]

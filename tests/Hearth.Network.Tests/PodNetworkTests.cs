@@ -157,6 +157,42 @@ public sealed class PodNetworkTests : IDisposable
     }
 
     [Fact]
+    public async Task Interfaces_that_come_later_are_joined_to_the_reserve_and_no_more_than_that()
+    {
+        string pod = _hosts.Add("pod");
+        string peer = _hosts.Add("peer");
+        Assert.Empty(await PodNetwork.AttachAsync(pod));
+        IReadOnlyList<SpareInterface> spares = await PodNetwork.MakeSparesAsync(pod, 1);
+        Assert.Empty(await PodNetwork.JoinAsync(pod, spares));
+        Hosts.Ip(peer, "link add p0 type veth peer name eth0");
+        Hosts.Ip(peer, $"link set eth0 address {PodMac} netns {pod}");
+        Hosts.Ip(peer, "addr add 10.77.0.1/24 dev p0");
+        Hosts.Ip(peer, "link set p0 up");
+        Hosts.Ip(pod, "addr add 10.77.0.2/24 dev eth0");
+        Hosts.Ip(pod, "link set eth0 mtu 1400 up");
+
+        PodInterface eth0 = Assert.Single(await PodNetwork.JoinAsync(pod, spares));
+
+        Assert.Equal((spares[0].TapName, PodMac, 1400u), (eth0.TapName, eth0.HardwareAddress, eth0.Mtu));
+        string guest = _hosts.Add("guest");
+        using (new Splice(NetworkNamespace.Run(pod, () => TapInterface.Open(eth0.TapName)), NetworkNamespace.Run(guest, static () => TapInterface.Open("eth0"))))
+        {
+            Hosts.Ip(guest, $"link set eth0 address {eth0.HardwareAddress}");
+            Configure(guest, eth0);
+            Exchange(server: peer, client: guest, IPAddress.Parse("10.77.0.1"));
+            Exchange(server: guest, client: peer, IPAddress.Parse("10.77.0.2"));
+
+            HearthException taken = await Assert.ThrowsAnyAsync<HearthException>(() => PodNetwork.AttachAsync(pod));
+            Assert.Contains("another machine's already", taken.Message, StringComparison.Ordinal);
+        }
+
+        Hosts.Ip(pod, "link add eth1 type veth peer name p1");
+        Hosts.Ip(pod, "link set eth1 up");
+        HearthException more = await Assert.ThrowsAnyAsync<HearthException>(() => PodNetwork.JoinAsync(pod, spares));
+        Assert.Contains("2 networks", more.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_interface_that_is_no_Ethernet_is_refused_by_name()
     {
         string pod = _hosts.Add("pod");

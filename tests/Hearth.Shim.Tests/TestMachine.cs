@@ -108,6 +108,17 @@ public sealed class TestMachine : IPodMachine
 
     public Task<Stream> ConnectPortAsync(ushort port, CancellationToken cancellation) => Agent.OpenPortAsync(port, cancellation);
 
+    /// <summary>How often it was asked for.</summary>
+    public int NetworkJoined { get; private set; }
+
+    public Task JoinNetworkAsync(CancellationToken cancellation)
+    {
+        NetworkJoined++;
+        return Task.CompletedTask;
+    }
+
+    public Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation) => Task.CompletedTask;
+
     public Task PauseAsync(CancellationToken cancellation)
     {
         _ = Signals.kill(AgentPid, 19);

@@ -35,6 +35,7 @@ public static class LinuxRtnetlink
     public const ushort IFLA_IFNAME = 3;
     public const ushort IFLA_MTU = 4;
     public const ushort IFLA_STATS64 = 23;
+    public const ushort IFLA_NET_NS_FD = 28;
     public const ushort IFA_ADDRESS = 1;
     public const ushort IFA_LOCAL = 2;
     public const ushort IFA_FLAGS = 8;
@@ -57,6 +58,7 @@ public static class LinuxRtnetlink
     public const ushort NUD_PERMANENT = 0x80;
     public const uint IFF_UP = 1;
     public const uint IFF_LOOPBACK = 8;
+    public const uint IFF_LOWER_UP = 0x10000;
     public const ushort TCA_KIND = 1;
     public const ushort TCA_OPTIONS = 2;
 }

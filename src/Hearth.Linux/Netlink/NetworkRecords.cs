@@ -14,6 +14,9 @@ namespace Hearth.Linux.Netlink;
 public sealed record LinkRecord(
     int Index, string Name, int HardwareType, bool Up, bool Loopback, uint Mtu, byte[] HardwareAddress, LinkStatistics Statistics)
 {
+    /// <summary>Whether it is up and has something at its other end: of a TAP, a process that has it open.</summary>
+    public bool Carrier { get; init; }
+
     /// <summary>ARPHRD_ETHER.</summary>
     public bool IsEthernet => HardwareType == 1 && !Loopback;
 }

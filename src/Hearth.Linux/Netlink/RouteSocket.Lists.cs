@@ -43,7 +43,10 @@ public sealed unsafe partial class RouteSocket
 
             links.Add(new LinkRecord(
                 header.ifi_index, name, header.ifi_type, (header.ifi_flags & LinuxRtnetlink.IFF_UP) != 0, (header.ifi_flags & LinuxRtnetlink.IFF_LOOPBACK) != 0,
-                mtu, address, statistics));
+                mtu, address, statistics)
+            {
+                Carrier = (header.ifi_flags & LinuxRtnetlink.IFF_LOWER_UP) != 0,
+            });
         });
 
     /// <summary>All addresses, of both families.</summary>

@@ -35,6 +35,18 @@ public sealed unsafe partial class RouteSocket : IDisposable
         }),
         $"set link {link} {(up ? "up" : "down")}");
 
+    /// <summary>Gives a link another hardware address.</summary>
+    public void SetHardwareAddress(int link, ReadOnlySpan<byte> address) => Send(
+        new NetlinkMessage(LinuxRtnetlink.RTM_NEWLINK, 0).Append(new ifinfomsg { ifi_index = link }).Attribute(LinuxRtnetlink.IFLA_ADDRESS, address),
+        $"set link {link} address {Convert.ToHexString(address)}");
+
+    /// <summary>Moves a link into another network namespace, where it is down and without addresses.</summary>
+    /// <param name="link">Its index here.</param>
+    /// <param name="space">The namespace's file.</param>
+    public void Move(int link, FileDescriptor space) => Send(
+        new NetlinkMessage(LinuxRtnetlink.RTM_NEWLINK, 0).Append(new ifinfomsg { ifi_index = link }).Attribute(LinuxRtnetlink.IFLA_NET_NS_FD, (uint)space.Number),
+        $"move link {link}");
+
     /// <summary>Adds an address; an IPv6 one is used at once, without looking for another that has it.</summary>
     public void AddAddress(int link, IPAddress address, int prefix)
     {

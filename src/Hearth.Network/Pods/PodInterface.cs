@@ -26,6 +26,11 @@ public sealed record PodInterface
     public required IReadOnlyList<PodNeighbour> Neighbours { get; init; }
 }
 
+/// <summary>A TAP without an interface yet.</summary>
+/// <param name="TapName">In the namespace; the monitor opens it.</param>
+/// <param name="HardwareAddress">By which the guest knows the device until it stands in for an interface.</param>
+public sealed record SpareInterface(string TapName, string HardwareAddress);
+
 /// <summary>An address with the length of its prefix; <see cref="ToString"/> is <c>10.0.0.2/24</c>.</summary>
 public readonly record struct PodAddress(IPAddress Address, int PrefixLength)
 {

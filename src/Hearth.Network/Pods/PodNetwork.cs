@@ -34,6 +34,47 @@ public static class PodNetwork
         return await InNamespaceAsync(path, routes => Attach(routes, tapOwner)).ConfigureAwait(false);
     }
 
+    /// <summary>Makes TAPs for interfaces that the manager may move in when the machine runs already.</summary>
+    /// <param name="path">The namespace's file.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="tapOwner">The user the monitor runs as, if that is not root.</param>
+    public static Task<IReadOnlyList<SpareInterface>> MakeSparesAsync(string path, int count, uint? tapOwner = null) => InNamespaceAsync(
+        path,
+        routes =>
+        {
+            List<SpareInterface> spares = [.. Enumerable.Range(1, count).Select(static number => new SpareInterface($"{TapPrefix}-{number}", $"02:68:74:00:00:{number:x2}"))];
+            foreach (SpareInterface spare in spares)
+            {
+                TapDevice.Create(spare.TapName, tapOwner);
+                Silence(spare.TapName);
+                routes.SetUp(RouteSocket.IndexOf(spare.TapName));
+            }
+
+            return (IReadOnlyList<SpareInterface>)spares;
+        });
+
+    /// <summary>Joins the interfaces that are there by now, each to one of the spares, in their order.</summary>
+    /// <returns>The interfaces; none if there are none yet.</returns>
+    /// <exception cref="HearthException">There are more than spares, or one cannot serve a guest.</exception>
+    public static Task<IReadOnlyList<PodInterface>> JoinAsync(string path, IReadOnlyList<SpareInterface> spares) => InNamespaceAsync(
+        path,
+        routes =>
+        {
+            List<(LinkRecord Link, PodInterface Interface)> found = Describe(routes);
+            if (found.Count > spares.Count)
+            {
+                throw new HearthException(
+                    $"The container has {found.Count} networks, which came when its machine ran already; that has {spares.Count} interfaces in reserve (spare_interfaces of [microvm] in hearth.toml).");
+            }
+
+            foreach ((LinkRecord link, SpareInterface spare) in found.Select(static one => one.Link).Zip(spares))
+            {
+                Connect(routes, link, RouteSocket.IndexOf(spare.TapName));
+            }
+
+            return (IReadOnlyList<PodInterface>)[.. found.Select((pair, i) => pair.Interface with { TapName = spares[i].TapName })];
+        });
+
     /// <summary>Takes TAPs and redirections away. A namespace that is gone, or has none, is no error.</summary>
     public static async Task DetachAsync(string path)
     {
@@ -67,6 +108,12 @@ public static class PodNetwork
 
     private static IReadOnlyList<PodInterface> Attach(RouteSocket routes, uint? tapOwner)
     {
+        // An earlier monitor of the same pod has ended.
+        if (routes.ListLinks().Any(static link => IsOurs(link) && link.Carrier))
+        {
+            throw new HearthException("Its network is another machine's already, and two cannot be in one: containers that share a network have to be of one pod, or run by hearth-oci, which puts them into one machine.");
+        }
+
         Detach(routes);
         List<(LinkRecord Link, PodInterface Interface)> found = Describe(routes);
         try
@@ -89,9 +136,14 @@ public static class PodNetwork
     {
         TapDevice.Create(tapName, tapOwner);
         int tap = RouteSocket.IndexOf(tapName);
-        routes.SetMtu(tap, link.Mtu);
         Silence(tapName);
         routes.SetUp(tap);
+        Connect(routes, link, tap);
+    }
+
+    private static void Connect(RouteSocket routes, LinkRecord link, int tap)
+    {
+        routes.SetMtu(tap, link.Mtu);
         routes.Redirect(link.Index, tap, Priority);
         routes.Redirect(tap, link.Index, Priority);
     }

@@ -6,7 +6,9 @@ namespace Hearth.Shim.Machine;
 /// <summary>What the guest must be told so that its interfaces stand in for the pod's.</summary>
 internal static class GuestNetwork
 {
-    public static Agent.Protocol.Network Of(IReadOnlyList<PodInterface> interfaces)
+    /// <param name="interfaces">Of the pod's namespace.</param>
+    /// <param name="spares">The devices of <paramref name="interfaces"/> where they were made before those; empty where each has its own.</param>
+    public static Agent.Protocol.Network Of(IReadOnlyList<PodInterface> interfaces, IReadOnlyList<SpareInterface> spares)
     {
         var network = new Agent.Protocol.Network();
         foreach (PodInterface joined in interfaces)
@@ -16,6 +18,7 @@ internal static class GuestNetwork
                 HardwareAddress = joined.HardwareAddress,
                 Name = joined.Name,
                 Mtu = joined.Mtu,
+                Spare = spares.FirstOrDefault(spare => spare.TapName == joined.TapName)?.HardwareAddress ?? "",
                 Addresses = { joined.Addresses.Select(static address => address.ToString()) },
             });
             foreach (PodRoute route in joined.Routes)

@@ -19,8 +19,11 @@ public sealed record PodMachineOptions
 
     public required int MemoryMib { get; init; }
 
-    /// <summary>The path of the pod's network namespace; null for a pod without a network.</summary>
+    /// <summary>The path of the pod's network namespace; null for one that the machine makes, without a network at first.</summary>
     public string? NetworkNamespace { get; init; }
+
+    /// <summary>Interfaces in reserve, for a network that is empty at first.</summary>
+    public int SpareInterfaces { get; init; }
 
     /// <summary>The cgroup below the host's mount that the manager wants the pod to be in; null if it does not say.</summary>
     public string? Cgroup { get; init; }
@@ -74,6 +77,13 @@ public interface IPodMachine : IAsyncDisposable
 
     /// <summary>Opens a TCP connection to a port of the guest's loopback interface.</summary>
     Task<Stream> ConnectPortAsync(ushort port, CancellationToken cancellation);
+
+    /// <summary>Gives the guest the interfaces that have come into the pod's network namespace since, if it had none. Doing it twice is no error.</summary>
+    /// <exception cref="Hearth.Linux.HearthException">There are more than were kept in reserve.</exception>
+    Task JoinNetworkAsync(CancellationToken cancellation);
+
+    /// <summary>Lets the guest ask a resolver that is in the pod's network namespace, on the loopback there. Doing it twice is no error.</summary>
+    Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation);
 
     /// <summary>Stops the guest's processors.</summary>
     Task PauseAsync(CancellationToken cancellation);

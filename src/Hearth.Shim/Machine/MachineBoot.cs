@@ -4,7 +4,6 @@ using Hearth.Configuration;
 using Hearth.Firecracker;
 using Hearth.Firecracker.Models;
 using Hearth.Linux;
-using Hearth.Network.Pods;
 
 namespace Hearth.Shim.Machine;
 
@@ -64,11 +63,12 @@ internal sealed class MachineBoot : IAsyncDisposable
 
         IMonitorFiles files = Parts.Prepare(_options);
         Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
-        Task<IReadOnlyList<PodInterface>> network = _options.NetworkNamespace is { } space ? PodNetwork.AttachAsync(ManagerNetwork.Enter(space), files.Owner) : Task.FromResult<IReadOnlyList<PodInterface>>([]);
+        string space = _options.NetworkNamespace is { } given ? ManagerNetwork.Enter(given) : ManagerNetwork.MakeOwn();
+        Task<PodLinks> network = PodLinks.AttachAsync(space, _options.SpareInterfaces, files.Owner);
         _times.Ended("files");
         try
         {
-            Parts.Take(PodMonitor.Start(_options, files));
+            Parts.Take(PodMonitor.Start(_options, files, space));
             if (!PodMonitor.IsFirecracker(_config))
             {
                 Parts.Shared = new SharedFolder(folder.Shared);
@@ -116,7 +116,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         }
     }
 
-    private async Task<IPodMachine> BootAsync(Task<string>? scratch, Task<IReadOnlyList<PodInterface>> network, CancellationToken cancellation)
+    private async Task<IPodMachine> BootAsync(Task<string>? scratch, Task<PodLinks> network, CancellationToken cancellation)
     {
         PodMonitor monitor = Parts.Monitor!;
         await monitor.WaitForApiAsync(cancellation).ConfigureAwait(false);
@@ -136,14 +136,15 @@ internal sealed class MachineBoot : IAsyncDisposable
         }
 
         _times.Ended("guest");
-        await SetUpGuestAsync(Parts.Agent, await network.ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        PodLinks links = await network.ConfigureAwait(false);
+        await SetUpGuestAsync(Parts.Agent, links, cancellation).ConfigureAwait(false);
         _times.Ended("set up");
         _options.Detail($"The machine came up in {_times}.");
         var drives = new ImageDrives(_config.ImageDrives, HasScratch ? 1 : 0, GiveDriveAsync);
-        return new RunningMachine(_options, Parts, drives);
+        return new RunningMachine(_options, Parts, links, drives);
     }
 
-    private async Task ConfigureAsync(PodMonitor monitor, Task<string>? scratch, Task<IReadOnlyList<PodInterface>> network, CancellationToken cancellation)
+    private async Task ConfigureAsync(PodMonitor monitor, Task<string>? scratch, Task<PodLinks> network, CancellationToken cancellation)
     {
         FirecrackerClient client = monitor.Client;
         await client.PutMachineConfigAsync(new MachineConfiguration { VcpuCount = _options.Vcpus, MemSizeMib = _options.MemoryMib }, cancellation).ConfigureAwait(false);
@@ -158,10 +159,9 @@ internal sealed class MachineBoot : IAsyncDisposable
         await client.PutVsockAsync(new Vsock { GuestCid = GuestCid, UdsPath = Parts.Files!.VsockSocket.There }, cancellation).ConfigureAwait(false);
         await client.PutEntropyAsync(new EntropyDevice(), cancellation).ConfigureAwait(false);
         await PutFilesystemAsync(monitor, cancellation).ConfigureAwait(false);
-        foreach (PodInterface joined in await network.ConfigureAwait(false))
+        foreach ((string tap, string hardwareAddress) in (await network.ConfigureAwait(false)).Devices)
         {
-            await client.PutNetworkInterfaceAsync(
-                new NetworkInterface { IfaceId = joined.TapName, HostDevName = joined.TapName, GuestMac = joined.HardwareAddress }, cancellation).ConfigureAwait(false);
+            await client.PutNetworkInterfaceAsync(new NetworkInterface { IfaceId = tap.Replace('-', '_'), HostDevName = tap, GuestMac = hardwareAddress }, cancellation).ConfigureAwait(false);
         }
 
         // The guest names its disks in this order: the scratch disk is vda.
@@ -209,7 +209,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         }
     }
 
-    private async Task SetUpGuestAsync(AgentClient agent, IReadOnlyList<PodInterface> network, CancellationToken cancellation)
+    private async Task SetUpGuestAsync(AgentClient agent, PodLinks links, CancellationToken cancellation)
     {
         byte[] seed = new byte[SeedBytes];
         RandomBytes.Fill(seed);
@@ -218,7 +218,7 @@ internal sealed class MachineBoot : IAsyncDisposable
             Hostname = _options.Hostname,
             Time = new SetTimeRequest { UnixNanoseconds = WallClock() },
             RandomSeed = UnsafeByteOperations.UnsafeWrap(seed),
-            Network = GuestNetwork.Of(network),
+            Network = links.AtStart(),
         };
         foreach ((string name, string value) in _options.Sysctls)
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Hearth.Linux;
 using Hearth.Linux.Native;
+using Hearth.Linux.Netlink;
 using Hearth.Network;
 
 namespace Hearth.Shim.Machine;
@@ -8,7 +9,7 @@ namespace Hearth.Shim.Machine;
 /// <summary>
 /// The pod's network namespace where its manager names it by a process (<c>/proc/PID/ns/net</c>: Docker, ctr, hearth-oci for a
 /// container without a network). Looking into other processes is what a shim has given up, so whoever starts it opens
-/// that file for it. Thread: any; set once, at the start.
+/// that file for it. Thread: any; set at the start, or when the machine is made.
 /// </summary>
 internal static class ManagerNetwork
 {
@@ -41,7 +42,7 @@ internal static class ManagerNetwork
     /// <param name="space">The namespace, or anything else where there was nothing to open. Owned, to the process's end.</param>
     public static void Use(FileDescriptor space)
     {
-        string door = string.Create(CultureInfo.InvariantCulture, $"{Processes}{Environment.ProcessId}/fd/{space.Number}");
+        string door = DoorOf(space);
         if (NetworkNamespace.IsAt(door))
         {
             (s_space, s_door) = (space, door);
@@ -51,6 +52,30 @@ internal static class ManagerNetwork
             space.Dispose();
         }
     }
+
+    /// <summary>
+    /// Makes a namespace, its loopback up, for a pod whose manager names none. It lives as long as a process does that is in it or has it open: the
+    /// manager finds it by the monitor's number.
+    /// </summary>
+    /// <returns>The path by which it is entered.</returns>
+    public static string MakeOwn()
+    {
+        FileDescriptor space = Namespaces.OnOwnThread(static () =>
+        {
+            Namespaces.Unshare(Sched.CLONE_NEWNET);
+            using var routes = new RouteSocket();
+            routes.SetUp(RouteSocket.IndexOf("lo"));
+            return FileDescriptor.Open("/proc/thread-self/ns/net", Fcntl.O_RDONLY);
+        });
+        s_space?.Dispose();
+        s_space = space;
+        return s_door = DoorOf(space);
+    }
+
+    /// <summary>Whether a manager may move interfaces into a pod's namespace when its machine runs: it has made it for this pod alone, or left it to the shim.</summary>
+    public static bool ComesLater(string? path) => path is null || path.StartsWith(Processes, StringComparison.Ordinal);
+
+    private static string DoorOf(FileDescriptor space) => string.Create(CultureInfo.InvariantCulture, $"{Processes}{Environment.ProcessId}/fd/{space.Number}");
 
     /// <summary>The path by which this process, and those that it starts, get into the namespace that the manager has at a path.</summary>
     public static string Enter(string path) => s_space is not null && s_door is { } door && path.StartsWith(Processes, StringComparison.Ordinal) ? door : path;

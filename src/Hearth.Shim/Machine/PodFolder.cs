@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Hearth.Agent.Protocol;
 using Hearth.Linux;
 
 namespace Hearth.Shim.Machine;
@@ -91,7 +92,7 @@ internal sealed class PodFolder : IDisposable
         }
 
         MonitorJail.Remove(path);
-        foreach (string name in (string[])["api.sock", "v.sock", "fs.sock", "empty", "machine.json", "machine.json.next"])
+        foreach (string name in (string[])["api.sock", "v.sock", $"v.sock_{AgentPorts.Names}", "fs.sock", "empty", "machine.json", "machine.json.next"])
         {
             File.Delete($"{path}/{name}");
         }

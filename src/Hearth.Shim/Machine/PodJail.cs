@@ -16,7 +16,7 @@ public sealed record PodJail
     /// <summary>Bytes; 0 for no limit.</summary>
     public required long MemoryLimit { get; init; }
 
-    /// <summary>The path of its network namespace; empty for the host's own, in which its user can reach nothing of others.</summary>
+    /// <summary>The path of its network namespace; empty for one that was made for it alone.</summary>
     public required string NetworkNamespace { get; init; }
 
     /// <summary>It is process 1 of a PID namespace of its own.</summary>

@@ -40,13 +40,15 @@ internal sealed class PodMonitor : IAsyncDisposable
     /// <param name="end">What it ends with.</param>
     public static string IdOf(string podId, string end = "") => string.Concat(podId.Select(static c => char.IsAsciiLetterOrDigit(c) ? c : '-').Take(MaxIdLength - end.Length)) + end;
 
-    /// <summary>Starts it, in the pod's network namespace if there is one. Its API is not there yet.</summary>
+    /// <summary>Starts it. Its API is not there yet.</summary>
+    /// <param name="options">The machine's.</param>
+    /// <param name="files">How it sees the host's.</param>
+    /// <param name="network">The path of the network namespace that it runs in.</param>
     /// <exception cref="HearthException">There is no such program, or it cannot be started.</exception>
-    public static PodMonitor Start(PodMachineOptions options, IMonitorFiles files)
+    public static PodMonitor Start(PodMachineOptions options, IMonitorFiles files, string network)
     {
         MicrovmConfig config = options.Config.Microvm;
         string[] arguments = ["--api-sock", files.ApiSocket.There, "--level", "Warning"];
-        string? network = options.NetworkNamespace is { } space ? ManagerNetwork.Enter(space) : null;
         // The shim makes the PID namespace, not the jailer (--new-pid-ns): so the monitor stays a child, whose end is seen.
         HostProcess process = files is MonitorJail jail
             ? HostProcess.Start(

@@ -24,6 +24,7 @@ internal sealed class RunningMachine : IPodMachine
 
     private readonly PodMachineOptions _options;
     private readonly MachineParts _parts;
+    private readonly PodLinks _links;
     private readonly ImageDrives _drives;
     private readonly CopiedVolumes? _copies;
     private readonly ConcurrentDictionary<string, ConcurrentBag<string>> _shown = new(StringComparer.Ordinal);
@@ -31,12 +32,18 @@ internal sealed class RunningMachine : IPodMachine
 
     // Only one root at a time is mounted to be copied.
     private readonly SemaphoreSlim _copying = new(1, 1);
+
+    // Containers of one pod may start at one time.
+    private readonly SemaphoreSlim _joining = new(1, 1);
+    private bool _joined;
+    private NameRelay? _names;
     private volatile bool _stopping;
     private int _imageVolumeNumber;
     private int _disposed;
 
-    public RunningMachine(PodMachineOptions options, MachineParts parts, ImageDrives drives)
+    public RunningMachine(PodMachineOptions options, MachineParts parts, PodLinks links, ImageDrives drives)
     {
+        _links = links;
         _options = options;
         _parts = parts;
         _drives = drives;
@@ -124,6 +131,40 @@ internal sealed class RunningMachine : IPodMachine
 
     public Task<Stream> ConnectPortAsync(ushort port, CancellationToken cancellation) => Agent.OpenPortAsync(port, cancellation);
 
+    public async Task JoinNetworkAsync(CancellationToken cancellation)
+    {
+        await _joining.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            if (!_joined && await _links.JoinAsync().ConfigureAwait(false) is { } network)
+            {
+                await Agent.ConfigureNetworkAsync(network, cancellation).ConfigureAwait(false);
+                _joined = true;
+            }
+        }
+        finally
+        {
+            _joining.Release();
+        }
+    }
+
+    public async Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation)
+    {
+        await _joining.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            if (_names is null)
+            {
+                _names = NameRelay.Start(_parts.Files!.VsockSocket.Here, _links.Space, resolver);
+                await Agent.ConfigureNetworkAsync(new Agent.Protocol.Network { Resolver = resolver.ToString() }, cancellation).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _joining.Release();
+        }
+    }
+
     public Task PauseAsync(CancellationToken cancellation) => Monitor.Client.PauseAsync(cancellation);
 
     public async Task ResumeAsync(CancellationToken cancellation)
@@ -152,10 +193,16 @@ internal sealed class RunningMachine : IPodMachine
         }
 
         await ShutDownAsync().ConfigureAwait(false);
+        if (_names is not null)
+        {
+            await _names.DisposeAsync().ConfigureAwait(false);
+        }
+
         await _parts.DisposeAsync().ConfigureAwait(false);
         await Stopped.ConfigureAwait(false);
         _drives.Dispose();
         _copying.Dispose();
+        _joining.Dispose();
     }
 
     // A drive is read-only, and cannot become anything else.

@@ -77,6 +77,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
 
             container.Init.HostPid = pod.MonitorPid;
             await container.Hooks.RunBeforeAsync((int)pod.MonitorPid).ConfigureAwait(false);
+            await pod.Machine.JoinNetworkAsync(cancellation).ConfigureAwait(false);
             if (guest is not null)
             {
                 await MakeAsync(container, guest, cancellation).ConfigureAwait(false);

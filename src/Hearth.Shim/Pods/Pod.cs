@@ -127,6 +127,7 @@ internal sealed class Pod : IAsyncDisposable
                 StatusCode.InvalidArgument, "The pod asks for the host's network, which a machine cannot give it: use a runtime of processes (hearthd's handler \"oci\", or runc).");
         }
 
+        string? given = string.IsNullOrEmpty(network.Path) ? null : network.Path;
         Config = Options.ReadConfig(configPath);
         Size = MachineSize.Of(spec, Config.Microvm);
         IPodMachine machine = await Options.StartMachine(
@@ -137,7 +138,8 @@ internal sealed class Pod : IAsyncDisposable
                 Config = Config,
                 Vcpus = Size.Vcpus,
                 MemoryMib = Size.MemoryMib,
-                NetworkNamespace = string.IsNullOrEmpty(network.Path) ? null : network.Path,
+                NetworkNamespace = given,
+                SpareInterfaces = !HasSandbox && ManagerNetwork.ComesLater(given) ? Config.Microvm.SpareInterfaces : 0,
                 Cgroup = CgroupsPath.Parse(spec.Linux?.CgroupsPath),
                 Hostname = spec.Hostname ?? "",
                 Warn = Log.Info,

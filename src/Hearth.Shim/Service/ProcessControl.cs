@@ -4,6 +4,7 @@ using Hearth.Agent.Protocol;
 using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Bootstrap;
+using Hearth.Shim.Machine;
 using Hearth.Shim.Pods;
 using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Tasks;
@@ -186,6 +187,13 @@ internal sealed class ProcessControl(Pod pod)
     // container for good whose process has not ended.
     private async Task StartInGuestAsync(PodContainer container)
     {
+        // Docker, since 28, makes the network between create and start.
+        await pod.Machine.JoinNetworkAsync(CancellationToken.None).ConfigureAwait(false);
+        if (NameRelay.ResolverOf(container.Spec.Mounts) is { } resolver)
+        {
+            await pod.Machine.ServeNamesAsync(resolver, CancellationToken.None).ConfigureAwait(false);
+        }
+
         try
         {
             await pod.Agent.StartContainerAsync(new StartContainerRequest { ContainerId = container.Id }).ConfigureAwait(false);

@@ -13,6 +13,11 @@ internal static class GuestNetwork
     public static void Apply(Network network)
     {
         using var routes = new RouteSocket();
+        foreach (string spare in network.Spares)
+        {
+            SpareLinks.Hide(routes, Find(spare, "", routes));
+        }
+
         foreach (Link link in network.Links)
         {
             ApplyLink(routes, link);
@@ -29,6 +34,11 @@ internal static class GuestNetwork
                 Metric = route.Metric,
                 OnLink = route.OnLink,
             });
+        }
+
+        if (network.Resolver.Length > 0)
+        {
+            NameForwarder.Start(ParseAddress(network.Resolver));
         }
 
         foreach (Neighbour neighbour in network.Neighbours)
@@ -62,6 +72,11 @@ internal static class GuestNetwork
 
     private static void ApplyLink(RouteSocket routes, Link link)
     {
+        if (link.Spare.Length > 0)
+        {
+            SpareLinks.Show(ParseHardware(link.Spare), ParseHardware(link.HardwareAddress));
+        }
+
         int index = link.HardwareAddress.Length == 0 ? Find(link.Name) : Find(link.HardwareAddress, link.Name, routes);
         if (link.Mtu != 0)
         {
