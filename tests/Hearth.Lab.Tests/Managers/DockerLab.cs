@@ -4,9 +4,12 @@ using Hearth.Lab.Tests.Pods;
 namespace Hearth.Lab.Tests.Managers;
 
 /// <summary>Debian's dockerd with folders of its own, which starts a containerd of its own, and hearth-oci as one of its runtimes.</summary>
-public sealed class DockerLab : ManagerLab
+public class DockerLab : ManagerLab
 {
     private Process? _dockerd;
+
+    /// <summary>The runtime that containers are run with.</summary>
+    internal virtual string Runtime => "hearth";
 
     private string Socket => Path.Combine(Folder, "docker.sock");
 

@@ -3,8 +3,41 @@ using Hearth.Lab.Tests.Pods;
 namespace Hearth.Lab.Tests.Managers;
 
 /// <summary>Debian's own Docker runs containers in our machines by containerd's shim for runc and hearth-oci.</summary>
-public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
+public sealed class DockerTests(DockerLab lab) : DockerRuntimeTests(lab), IClassFixture<DockerLab>
 {
+    /// <summary>Docker deletes a container whenever it has ended; what joined its network has another manager's life.</summary>
+    [Fact]
+    public void What_joined_a_container_goes_on_when_that_ends_and_when_it_starts_again()
+    {
+        Docker.Ready();
+        HostState before = Docker.Count();
+        int[] others = ManagerLab.ProcessesWith("--id");
+        string[] service = [Docker.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"];
+        Docker.Ok(["run", "-d", "--name", "first", "--runtime", Docker.Runtime, .. service]);
+        Docker.Ok(["run", "-d", "--name", "second", "--runtime", Docker.Runtime, "--network", "container:first", .. service]);
+        int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
+
+        Docker.Ok("stop", "-t", "60", "first");
+        Assert.Equal("there", Docker.Ok("exec", "second", "echo", "there"));
+        Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+
+        // Under the same id, in a new network, and so in a machine of its own.
+        Docker.Ok("start", "first");
+        Assert.Equal("here", Docker.Ok("exec", "first", "echo", "here"));
+        int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
+        Docker.Ok("rm", "-f", "second");
+        Assert.Equal("here", Docker.Ok("exec", "first", "echo", "here"));
+        Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+        Docker.Ok("rm", "-f", "first");
+        Docker.NothingLeft(before, Docker.IsDockers);
+    }
+}
+
+/// <summary>Docker runs containers in our machines, by whatever runtime of ours.</summary>
+public abstract class DockerRuntimeTests(DockerLab lab)
+{
+    private protected DockerLab Docker => lab;
+
     [Fact]
     public void A_container_has_network_volumes_files_and_a_life()
     {
@@ -15,7 +48,7 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         File.WriteAllText(Path.Combine(volume, "in"), "host\n");
         int port = PodLab.FreePort();
         lab.Ok(
-            "run", "-d", "--runtime", "hearth", "--name", "life", "--hostname", "box", "-v", $"{volume}:/v", "-p", $"127.0.0.1:{port}:80", lab.Busybox,
+            "run", "-d", "--runtime", lab.Runtime, "--name", "life", "--hostname", "box", "-v", $"{volume}:/v", "-p", $"127.0.0.1:{port}:80", lab.Busybox,
             "sh", "-c", "trap 'exit 5' TERM; cat /v/in; uname -r; echo guest >/v/out; mkdir -p /www; hostname >/www/index.html; httpd -p 80 -h /www; echo up; sleep 100000 & wait");
         lab.Eventually(() => lab.Ok("logs", "life").EndsWith("up", StringComparison.Ordinal), () => lab.Ok("logs", "life"));
         Assert.StartsWith("host\n", lab.Ok("logs", "life"));
@@ -30,7 +63,9 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         Assert.True(status == 0 && output.Contains("/dev/pts/"), $"{status}: {output}{errors}");
         string file = Path.Combine(lab.Folder, "ok");
         File.WriteAllText(file, "copied\n");
-        lab.Ok("cp", file, "life:/ok");
+        (status, output, errors) = lab.Docker("cp", file, "life:/ok");
+        // Debian's 28.5.2 cannot set the mode of what it has copied, with runc neither.
+        Assert.True(status == 0 || errors.Contains("chmod ok: via /proc/self/fd/"), $"{status}: {output}{errors}");
         Assert.Equal("copied", lab.Ok("exec", "life", "cat", "/ok"));
         lab.Ok("cp", "life:/www/index.html", file);
         Assert.Equal("box\n", File.ReadAllText(file));
@@ -51,7 +86,7 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         HostState before = lab.Count();
 
         (int status, string output, string errors) = lab.Run(
-            "typed\n", "docker", "run", "--rm", "-i", "--runtime", "hearth", "--network", "none", lab.Busybox, "sh", "-c", "uname -r; cat; echo wrong >&2; exit 7");
+            "typed\n", "docker", "run", "--rm", "-i", "--runtime", lab.Runtime, "--network", "none", lab.Busybox, "sh", "-c", "uname -r; cat; echo wrong >&2; exit 7");
 
         Assert.True(status == 7, $"{status}: {output}{errors}\n{lab.Tail()}");
         string[] lines = output.Split('\n');
@@ -68,7 +103,7 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         lab.Ready();
         HostState before = lab.Count();
 
-        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", "hearth", "--network", "none", lab.Busybox, program);
+        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", lab.Runtime, "--network", "none", lab.Busybox, program);
 
         Assert.True(status == expected && errors.Contains($"exec: \"{program}\""), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsDockers);
@@ -88,48 +123,21 @@ public sealed class DockerTests(DockerLab lab) : IClassFixture<DockerLab>
         File.WriteAllBytes(Path.Combine(volume, "true"), program);
         File.SetUnixFileMode(Path.Combine(volume, "true"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
 
-        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", "hearth", "--network", "none", "-v", $"{volume}:/v", lab.Busybox, "/v/true");
+        (int status, string output, string errors) = lab.Docker("run", "--rm", "--runtime", lab.Runtime, "--network", "none", "-v", $"{volume}:/v", lab.Busybox, "/v/true");
 
         Assert.True(status != 0 && errors.Contains("exec: \"/v/true\": exec format error"), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsDockers);
     }
 
-    /// <summary>Docker deletes a container whenever it has ended; what joined its network has another manager's life.</summary>
-    [Fact]
-    public void What_joined_a_container_goes_on_when_that_ends_and_when_it_starts_again()
-    {
-        lab.Ready();
-        HostState before = lab.Count();
-        int[] others = ManagerLab.ProcessesWith("--id");
-        string[] service = [lab.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"];
-        lab.Ok(["run", "-d", "--name", "first", "--runtime", "hearth", .. service]);
-        lab.Ok(["run", "-d", "--name", "second", "--runtime", "hearth", "--network", "container:first", .. service]);
-        int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
-
-        lab.Ok("stop", "-t", "60", "first");
-        Assert.Equal("there", lab.Ok("exec", "second", "echo", "there"));
-        Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
-
-        // Under the same id, in a new network, and so in a machine of its own.
-        lab.Ok("start", "first");
-        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
-        int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
-        lab.Ok("rm", "-f", "second");
-        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
-        Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
-        lab.Ok("rm", "-f", "first");
-        lab.NothingLeft(before, lab.IsDockers);
-    }
-
     [Theory]
-    [InlineData("this host's network", "--network", "host")]
+    [InlineData("host's network, which", "--network", "host")]
     [InlineData("/dev/vda", "--network", "none", "--device", "/dev/vda")]
     public void What_a_machine_cannot_give_is_refused_in_words_and_leaves_nothing(string because, params string[] options)
     {
         lab.Ready();
         HostState before = lab.Count();
 
-        (int status, string output, string errors) = lab.Docker(["run", "--rm", "--runtime", "hearth", .. options, lab.Busybox, "true"]);
+        (int status, string output, string errors) = lab.Docker(["run", "--rm", "--runtime", lab.Runtime, .. options, lab.Busybox, "true"]);
 
         Assert.True(status == 125 && errors.Contains(because), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsDockers);

@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using Hearth.Lab.Tests.Pods;
+
+namespace Hearth.Lab.Tests.Managers;
+
+/// <summary>A Docker that knows containerd's runtimes (23 and later), and finds our shim on its PATH.</summary>
+public sealed class DockerShimLab : DockerLab
+{
+    internal override string Runtime => ContainerdLab.Runtime;
+
+    private string Programs => Path.Combine(Folder, "bin");
+
+    private protected override void StartManager()
+    {
+        Directory.CreateDirectory(Programs);
+        File.CreateSymbolicLink(Path.Combine(Programs, "containerd-shim-hearth-v2"), Lab.Program("hearth-shim"));
+        base.StartManager();
+    }
+
+    private protected override void Prepare(ProcessStartInfo start)
+    {
+        base.Prepare(start);
+        start.Environment["PATH"] = $"{Programs}:{Environment.GetEnvironmentVariable("PATH")}";
+    }
+}
+
+/// <summary>Docker of Debian 13 runs containers in our machines by its containerd and our shim, without a line of configuration.</summary>
+public sealed class DockerShimTests(DockerShimLab lab) : DockerRuntimeTests(lab), IClassFixture<DockerShimLab>
+{
+    [Fact]
+    public void A_container_in_two_networks_is_in_both_and_one_in_anothers_network_is_refused()
+    {
+        Docker.Ready();
+        HostState before = Docker.Count();
+        Docker.Ok("network", "create", "one");
+        Docker.Ok("network", "create", "two");
+        Docker.Ok("run", "-d", "--name", "both", "--runtime", Docker.Runtime, "--network", "one", "--network", "two", Docker.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait");
+        string[] links = Docker.Ok("exec", "both", "sh", "-c", "ls /sys/class/net").Split('\n');
+        Assert.Equal(["eth0", "eth1", "lo"], links);
+        foreach (string network in (string[])["one", "two"])
+        {
+            string gateway = Docker.Ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network);
+            Docker.Ok("exec", "both", "ping", "-c", "1", "-W", "60", gateway);
+        }
+
+        // By Docker's resolver, which is on the host.
+        Assert.Contains(Docker.Ok("inspect", "-f", "{{.NetworkSettings.Networks.one.IPAddress}}", "both"), Docker.Ok("exec", "both", "nslookup", "both"));
+
+        (int status, string output, string errors) = Docker.Docker("run", "--rm", "--runtime", Docker.Runtime, "--network", "container:both", Docker.Busybox, "true");
+        Assert.True(status == 125 && errors.Contains("is another machine's already"), $"{status}: {output}{errors}");
+        Assert.Equal("there", Docker.Ok("exec", "both", "echo", "there"));
+
+        Docker.Ok("rm", "-f", "both");
+        Docker.Ok("network", "rm", "one", "two");
+        Docker.NothingLeft(before, Docker.IsDockers);
+    }
+}
