@@ -11,8 +11,11 @@ namespace Hearth.Shim.Machine;
 internal static class BootTurns
 {
     private const int EachCpu = 2;
+    private const UnixFileMode Owners = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(50);
+    // Longer each time: fifty that ask often would take the CPU from those who boot.
+    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(1);
 
     /// <summary>Waits for a turn, which ends when what is returned is disposed.</summary>
     /// <param name="state">The host's state folder, in which all shims look.</param>
@@ -21,21 +24,25 @@ internal static class BootTurns
     public static async Task<IDisposable> TakeAsync(string state, int? turns = null, CancellationToken cancellation = default)
     {
         int count = turns ?? Environment.ProcessorCount * EachCpu;
+        // Whoever can open a folder can keep it.
+        string all = Path.Combine(state, "boots");
+        Directory.CreateDirectory(state);
+        Directory.CreateDirectory(all, Owners);
         // Not all look at the same one first.
         int first = (int)(Stopwatch.GetTimestamp() % count);
-        while (true)
+        for (TimeSpan pause = s_again; ; pause = pause < s_longest ? pause * 2 : s_longest)
         {
             for (int i = 0; i < count; i++)
             {
-                string folder = Path.Combine(state, "boots", ((first + i) % count).ToString(CultureInfo.InvariantCulture));
-                Directory.CreateDirectory(folder);
+                string folder = Path.Combine(all, ((first + i) % count).ToString(CultureInfo.InvariantCulture));
+                Directory.CreateDirectory(folder, Owners);
                 if (FolderLock.TryTake(folder) is { } turn)
                 {
                     return turn;
                 }
             }
 
-            await Task.Delay(s_again, cancellation).ConfigureAwait(false);
+            await Task.Delay(pause, cancellation).ConfigureAwait(false);
         }
     }
 }
