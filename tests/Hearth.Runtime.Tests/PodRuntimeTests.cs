@@ -161,6 +161,19 @@ public sealed class PodRuntimeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_container_ends_before_it_starts_whatever_the_guests_clock_says()
+    {
+        _world.GuestsAreBehind = TimeSpan.FromMinutes(1);
+        string pod = await Runtime.RunPodAsync(Pod("p"));
+        string container = await StartedAsync(pod, "c", "/bin/true");
+
+        await Runtime.StopContainerAsync(container, TimeSpan.FromMinutes(1));
+
+        Container ended = Runtime.GetContainer(container);
+        Assert.True(ended.StartedAt <= ended.FinishedAt, $"{ended.StartedAt:O} to {ended.FinishedAt:O}");
+    }
+
+    [Fact]
     public async Task Events_come_in_order_even_of_a_container_that_ends_at_once()
     {
         using var end = new CancellationTokenSource();

@@ -22,6 +22,9 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Pods that run, with their containers.</summary>
     public ConcurrentDictionary<string, WorldPod> Pods { get; } = new();
 
+    /// <summary>How far guests' clocks are behind this host's.</summary>
+    public TimeSpan GuestsAreBehind { get; set; }
+
     /// <summary>Pods that have a network.</summary>
     public ConcurrentDictionary<string, bool> Networks { get; } = new();
 
@@ -354,7 +357,7 @@ internal sealed class WorldRunning(World world, string id, WorldPod pod) : IRunn
         if (pod.Containers.TryGetValue(container, out WorldContainer? there) && there is { Started: true, ExitCode: null })
         {
             there.ExitCode = code;
-            pod.OnEvent!(new HandlerEvent.ContainerStopped(container, code, DateTimeOffset.UtcNow, false));
+            pod.OnEvent!(new HandlerEvent.ContainerStopped(container, code, DateTimeOffset.UtcNow - world.GuestsAreBehind, false));
         }
     }
 }

@@ -402,7 +402,8 @@ public sealed partial class PodRuntime
                 {
                     Phase = ContainerPhase.Exited,
                     ExitCode = stopped.ExitCode,
-                    FinishedAt = stopped.At,
+                    // By the guest's clock, which may be behind: no container ends before it starts.
+                    FinishedAt = stopped.At < container.StartedAt ? container.StartedAt : stopped.At,
                     OutOfMemory = memory,
                     Reason = memory && stopped.ExitCode == 128 + Signals.Kill ? "OOMKilled"
                         : stopped.ExitCode == UnknownExitCode && stopped.Message.Length > 0 ? "ContainerStatusUnknown"
