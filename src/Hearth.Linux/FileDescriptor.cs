@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Hearth.Linux.Native;
 
@@ -20,6 +21,12 @@ public class FileDescriptor : SafeHandle
     /// device that is not disposed while its loop runs).
     /// </summary>
     public int Number => (int)handle;
+
+    /// <summary>
+    /// The path by which other processes too get to what this is open on, as long as it is, where they may look into this process: those that it
+    /// starts, say. Source: proc(5), /proc/PID/fd.
+    /// </summary>
+    public string Door => string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{Number}");
 
     /// <summary>Opens <paramref name="path"/>; <c>O_CLOEXEC</c> is added.</summary>
     /// <exception cref="LinuxException">The file cannot be opened.</exception>

@@ -1,4 +1,5 @@
 using Hearth.Linux.Native;
+using Hearth.Linux.Netlink;
 
 namespace Hearth.Linux;
 
@@ -46,6 +47,16 @@ public static class Namespaces
     /// <summary>Enters the namespace that a file of /proc/PID/ns stands for, or what it is bound to.</summary>
     public static void Enter(FileDescriptor space, int kind) =>
         FileDescriptor.Check(Sched.setns(space.Number, kind), $"setns(0x{kind:x})");
+
+    /// <summary>Makes a network namespace with its loopback up, which lives as long as it is open, bound to a file, or a process is in it.</summary>
+    /// <exception cref="HearthException">The kernel refuses.</exception>
+    public static FileDescriptor NewNetwork() => OnOwnThread(static () =>
+    {
+        Unshare(Sched.CLONE_NEWNET);
+        using var routes = new RouteSocket();
+        routes.SetUp(RouteSocket.IndexOf("lo"));
+        return FileDescriptor.Open("/proc/thread-self/ns/net", Fcntl.O_RDONLY);
+    });
 
     /// <summary>
     /// Runs something on a thread of its own that ends with it, so that what it does to its namespaces stays with it. It must

@@ -1,6 +1,5 @@
 using Hearth.Linux;
 using Hearth.Linux.Native;
-using Hearth.Linux.Netlink;
 
 namespace Hearth.Network;
 
@@ -31,14 +30,8 @@ public static class NetworkNamespace
 
         try
         {
-            Namespaces.OnOwnThread(() =>
-            {
-                Namespaces.Unshare(Sched.CLONE_NEWNET);
-                Mounts.Mount("/proc/thread-self/ns/net", path, null, SysMount.MS_BIND);
-                using var routes = new RouteSocket();
-                routes.SetUp(RouteSocket.IndexOf("lo"));
-                return true;
-            });
+            using FileDescriptor space = Namespaces.NewNetwork();
+            Mounts.Mount(Mounts.PathOf(space), path, null, SysMount.MS_BIND);
             return path;
         }
         catch

@@ -10,9 +10,6 @@ namespace Hearth.Shim.Machine;
 /// </summary>
 internal sealed class AgentReadiness : IDisposable
 {
-    private const UnixFileMode Everyones =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-
     private static readonly TimeSpan s_usualPause = TimeSpan.FromMilliseconds(250);
 
     private readonly string _udsPath;
@@ -23,9 +20,7 @@ internal sealed class AgentReadiness : IDisposable
     {
         _udsPath = udsPath;
         _pause = pause;
-        _listener = VsockListener.Listen(udsPath, AgentPorts.Ready);
-        // A jailed monitor is another user; the folder decides who else gets here.
-        File.SetUnixFileMode(_listener.Path, Everyones);
+        _listener = GuestListener.Listen(udsPath, AgentPorts.Ready);
     }
 
     /// <summary>Listens, before the machine starts.</summary>

@@ -27,16 +27,19 @@ internal static class BootTurns
         // Whoever can open a folder can keep it.
         string all = Path.Combine(state, "boots");
         Directory.CreateDirectory(state);
-        Directory.CreateDirectory(all, Owners);
+        string[] folders = [.. Enumerable.Range(0, count).Select(i => Path.Combine(all, i.ToString(CultureInfo.InvariantCulture)))];
+        foreach (string folder in folders.Prepend(all))
+        {
+            Directory.CreateDirectory(folder, Owners);
+        }
+
         // Not all look at the same one first.
         int first = (int)(Stopwatch.GetTimestamp() % count);
         for (TimeSpan pause = s_again; ; pause = pause < s_longest ? pause * 2 : s_longest)
         {
             for (int i = 0; i < count; i++)
             {
-                string folder = Path.Combine(all, ((first + i) % count).ToString(CultureInfo.InvariantCulture));
-                Directory.CreateDirectory(folder, Owners);
-                if (FolderLock.TryTake(folder) is { } turn)
+                if (FolderLock.TryTake(folders[(first + i) % count]) is { } turn)
                 {
                     return turn;
                 }

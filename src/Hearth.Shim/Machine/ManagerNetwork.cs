@@ -1,7 +1,5 @@
-using System.Globalization;
 using Hearth.Linux;
 using Hearth.Linux.Native;
-using Hearth.Linux.Netlink;
 using Hearth.Network;
 
 namespace Hearth.Shim.Machine;
@@ -42,10 +40,9 @@ internal static class ManagerNetwork
     /// <param name="space">The namespace, or anything else where there was nothing to open. Owned, to the process's end.</param>
     public static void Use(FileDescriptor space)
     {
-        string door = DoorOf(space);
-        if (NetworkNamespace.IsAt(door))
+        if (NetworkNamespace.IsAt(space.Door))
         {
-            (s_space, s_door) = (space, door);
+            (s_space, s_door) = (space, space.Door);
         }
         else
         {
@@ -60,22 +57,13 @@ internal static class ManagerNetwork
     /// <returns>The path by which it is entered.</returns>
     public static string MakeOwn()
     {
-        FileDescriptor space = Namespaces.OnOwnThread(static () =>
-        {
-            Namespaces.Unshare(Sched.CLONE_NEWNET);
-            using var routes = new RouteSocket();
-            routes.SetUp(RouteSocket.IndexOf("lo"));
-            return FileDescriptor.Open("/proc/thread-self/ns/net", Fcntl.O_RDONLY);
-        });
         s_space?.Dispose();
-        s_space = space;
-        return s_door = DoorOf(space);
+        s_space = Namespaces.NewNetwork();
+        return s_door = s_space.Door;
     }
 
     /// <summary>Whether a manager may move interfaces into a pod's namespace when its machine runs: it has made it for this pod alone, or left it to the shim.</summary>
     public static bool ComesLater(string? path) => path is null || path.StartsWith(Processes, StringComparison.Ordinal);
-
-    private static string DoorOf(FileDescriptor space) => string.Create(CultureInfo.InvariantCulture, $"{Processes}{Environment.ProcessId}/fd/{space.Number}");
 
     /// <summary>The path by which this process, and those that it starts, get into the namespace that the manager has at a path.</summary>
     public static string Enter(string path) => s_space is not null && s_door is { } door && path.StartsWith(Processes, StringComparison.Ordinal) ? door : path;

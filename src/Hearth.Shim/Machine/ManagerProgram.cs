@@ -1,4 +1,3 @@
-using System.Globalization;
 using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
@@ -50,8 +49,7 @@ internal static class ManagerProgram
             return;
         }
 
-        (s_path, s_program) = (path, program);
-        s_door = string.Create(CultureInfo.InvariantCulture, $"{Processes}{Environment.ProcessId}/fd/{program.Number}");
+        (s_path, s_program, s_door) = (path, program, program.Door);
     }
 
     /// <summary>The path by which this process can run the program that the manager has at a path.</summary>

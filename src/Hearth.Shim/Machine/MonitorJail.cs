@@ -162,5 +162,5 @@ internal sealed class MonitorJail : IMonitorFiles
     private string TargetOf(int number) => string.Create(CultureInfo.InvariantCulture, $"{_root}/f/{number}");
 
     // By a descriptor: the path is longer than a socket's may be.
-    private (string Here, string There) Socket(string name) => ($"/proc/{Environment.ProcessId}/fd/{_descriptor.Number}/run/{name}", $"/run/{name}");
+    private (string Here, string There) Socket(string name) => ($"{_descriptor.Door}/run/{name}", $"/run/{name}");
 }

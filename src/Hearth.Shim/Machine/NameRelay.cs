@@ -4,6 +4,7 @@ using Hearth.Agent.Protocol;
 using Hearth.Linux;
 using Hearth.Network;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Streams;
 using VsockListener = Hearth.Firecracker.VsockListener;
 
 namespace Hearth.Shim.Machine;
@@ -18,8 +19,6 @@ internal sealed class NameRelay : IAsyncDisposable
     private const int Port = 53;
     private const int MostAtATime = 64;
     private const int MostConfigurationBytes = 64 << 10;
-    private const UnixFileMode Everyones =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
@@ -36,9 +35,7 @@ internal sealed class NameRelay : IAsyncDisposable
 
     private NameRelay(string udsPath, string space, IPAddress resolver)
     {
-        _listener = VsockListener.Listen(udsPath, AgentPorts.Names);
-        // A jailed monitor is another user; the folder decides who else gets here.
-        File.SetUnixFileMode(_listener.Path, Everyones);
+        _listener = GuestListener.Listen(udsPath, AgentPorts.Names);
         _space = space;
         _resolver = new IPEndPoint(resolver, Port);
         _serving = ServeAsync();
@@ -105,7 +102,7 @@ internal sealed class NameRelay : IAsyncDisposable
                 using Socket socket = await Task.Run(() => NetworkNamespace.Run(_space, static () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))).ConfigureAwait(false);
                 await socket.ConnectAsync(_resolver, limit.Token).ConfigureAwait(false);
                 using var stream = new NetworkStream(socket, ownsSocket: false);
-                await Task.WhenAny(guest.CopyToAsync(stream, limit.Token), stream.CopyToAsync(guest, limit.Token)).ConfigureAwait(false);
+                await StreamPair.JoinAsync(guest, stream, limit.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is IOException or SocketException or HearthException or OperationCanceledException)

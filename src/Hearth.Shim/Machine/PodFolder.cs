@@ -109,6 +109,6 @@ internal sealed class PodFolder : IDisposable
     private string Socket(string name)
     {
         string path = $"{Path}/{name}";
-        return System.Text.Encoding.UTF8.GetByteCount(path) <= MaxSocketPath ? path : $"/proc/{Environment.ProcessId}/fd/{_directory.Number}/{name}";
+        return System.Text.Encoding.UTF8.GetByteCount(path) <= MaxSocketPath ? path : $"{_directory.Door}/{name}";
     }
 }

@@ -153,11 +153,9 @@ internal sealed class RunningMachine : IPodMachine
         await _joining.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (_names is null)
-            {
-                _names = NameRelay.Start(_parts.Files!.VsockSocket.Here, _links.Space, resolver);
-                await Agent.ConfigureNetworkAsync(new Agent.Protocol.Network { Resolver = resolver.ToString() }, cancellation).ConfigureAwait(false);
-            }
+            _names ??= NameRelay.Start(_parts.Files!.VsockSocket.Here, _links.Space, resolver);
+            // For each container: one for which this failed must not take the names from the next.
+            await Agent.ConfigureNetworkAsync(new Agent.Protocol.Network { Resolver = resolver.ToString() }, cancellation).ConfigureAwait(false);
         }
         finally
         {

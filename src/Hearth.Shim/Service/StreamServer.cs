@@ -13,8 +13,6 @@ namespace Hearth.Shim.Service;
 /// </summary>
 internal sealed class StreamServer(Pod pod)
 {
-    private const int BufferSize = 32 << 10;
-
     private static readonly TimeSpan s_beginning = TimeSpan.FromSeconds(30);
 
     /// <summary>Serves a connection to its end, and closes it.</summary>
@@ -93,7 +91,7 @@ internal sealed class StreamServer(Pod pod)
         await input.FeedAsync(connection).ConfigureAwait(false);
     }
 
-    // Connects the client to something in the guest, and hands on each end by itself.
+    // Connects the client to something in the guest.
     private static async Task ConnectAsync(NetworkStream client, Func<Task<Stream>> open, CancellationToken cancellation)
     {
         Stream? guest = null;
@@ -119,35 +117,7 @@ internal sealed class StreamServer(Pod pod)
 
         await using (guest.ConfigureAwait(false))
         {
-            using var broken = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            Task there = CopyAsync(client, guest, broken);
-            Task back = CopyAsync(guest, client, broken);
-            // When the guest has said its last, there is nothing more to say to it.
-            await back.ConfigureAwait(false);
-            await broken.CancelAsync().ConfigureAwait(false);
-            await there.ConfigureAwait(false);
-        }
-    }
-
-    private static async Task CopyAsync(Stream from, Stream to, CancellationTokenSource broken)
-    {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
-        try
-        {
-            int count;
-            while ((count = await from.ReadAsync(buffer, broken.Token).ConfigureAwait(false)) > 0)
-            {
-                await to.WriteAsync(buffer.AsMemory(0, count), broken.Token).ConfigureAwait(false);
-            }
-
-            if (to is NetworkStream network)
-            {
-                network.Socket.Shutdown(SocketShutdown.Send);
-            }
-        }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException or SocketException)
-        {
-            await broken.CancelAsync().ConfigureAwait(false);
+            await StreamPair.JoinAsync(client, guest, cancellation).ConfigureAwait(false);
         }
     }
 

@@ -138,10 +138,10 @@ internal static class NameForwarder
             SocketStream host = await ConnectAsync().ConfigureAwait(false);
             await using (host.ConfigureAwait(false))
             {
-                await Task.WhenAny(asker.CopyToAsync(host, limit.Token), host.CopyToAsync(asker, limit.Token)).ConfigureAwait(false);
+                await asker.JoinAsync(host, limit.Token).ConfigureAwait(false);
             }
         }
-        catch (Exception e) when (e is IOException or LinuxException)
+        catch (Exception e) when (e is IOException or LinuxException or ObjectDisposedException or OperationCanceledException)
         {
             // As above.
         }

@@ -21,11 +21,7 @@ internal static class SpareLinks
     /// <param name="link">Its index there.</param>
     public static void Hide(RouteSocket here, int link)
     {
-        s_space ??= Namespaces.OnOwnThread(static () =>
-        {
-            Namespaces.Unshare(Sched.CLONE_NEWNET);
-            return FileDescriptor.Open("/proc/thread-self/ns/net", Fcntl.O_RDONLY);
-        });
+        s_space ??= Namespaces.NewNetwork();
         here.SetUp(link, up: false);
         here.Move(link, s_space);
     }

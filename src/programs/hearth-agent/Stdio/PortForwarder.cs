@@ -12,7 +12,6 @@ namespace Hearth.Programs.Agent.Stdio;
 internal sealed class PortForwarder
 {
     private const int MaxConnections = 512;
-    private const int BufferSize = 16 << 10;
 
     private static readonly TimeSpan s_beginning = TimeSpan.FromSeconds(30);
 
@@ -39,7 +38,7 @@ internal sealed class PortForwarder
                 {
                     await using (guest.ConfigureAwait(false))
                     {
-                        await Task.WhenAll(CopyAsync(host, guest), CopyAsync(guest, host)).ConfigureAwait(false);
+                        await host.JoinAsync(guest, CancellationToken.None).ConfigureAwait(false);
                     }
                 }
             }
@@ -89,28 +88,6 @@ internal sealed class PortForwarder
         catch
         {
             socket?.Dispose();
-            throw;
-        }
-    }
-
-    // The end of one direction is handed on; the other may go on for long. A break ends both.
-    private static async Task CopyAsync(SocketStream from, SocketStream to)
-    {
-        byte[] buffer = new byte[BufferSize];
-        try
-        {
-            int count;
-            while ((count = await from.ReadAsync(buffer).ConfigureAwait(false)) > 0)
-            {
-                await to.WriteAsync(buffer.AsMemory(0, count)).ConfigureAwait(false);
-            }
-
-            to.EndWriting();
-        }
-        catch
-        {
-            await from.DisposeAsync().ConfigureAwait(false);
-            await to.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }

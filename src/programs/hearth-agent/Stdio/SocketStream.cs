@@ -9,6 +9,8 @@ namespace Hearth.Programs.Agent.Stdio;
 /// </summary>
 internal sealed class SocketStream : Stream
 {
+    private const int BufferSize = 16 << 10;
+
     private readonly Socket _socket;
 
     /// <param name="connection">Owned from here on.</param>
@@ -78,6 +80,15 @@ internal sealed class SocketStream : Stream
         }
     }
 
+    /// <summary>
+    /// Makes this and another connection one, until both directions have ended: the end of one is handed on, and the other may go on for long. A break
+    /// ends and closes both.
+    /// </summary>
+    /// <exception cref="IOException">One of them broke.</exception>
+    /// <exception cref="ObjectDisposedException">The same, seen by the other direction.</exception>
+    /// <exception cref="OperationCanceledException">The time is over.</exception>
+    public Task JoinAsync(SocketStream other, CancellationToken cancellation) => Task.WhenAll(CopyToEndAsync(this, other, cancellation), CopyToEndAsync(other, this, cancellation));
+
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public override void Flush()
@@ -100,5 +111,26 @@ internal sealed class SocketStream : Stream
         }
 
         base.Dispose(disposing);
+    }
+
+    private static async Task CopyToEndAsync(SocketStream from, SocketStream to, CancellationToken cancellation)
+    {
+        byte[] buffer = new byte[BufferSize];
+        try
+        {
+            int count;
+            while ((count = await from.ReadAsync(buffer, cancellation).ConfigureAwait(false)) > 0)
+            {
+                await to.WriteAsync(buffer.AsMemory(0, count), cancellation).ConfigureAwait(false);
+            }
+
+            to.EndWriting();
+        }
+        catch
+        {
+            await from.DisposeAsync().ConfigureAwait(false);
+            await to.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 }
