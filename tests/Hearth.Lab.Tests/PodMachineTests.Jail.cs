@@ -39,6 +39,7 @@ public sealed partial class PodMachineTests
         IPodMachine machine = await PodMachine.StartAsync(Options(null), CancellationToken.None);
         try
         {
+            Assert.NotEqual(Host("stat", "-L", "-c", "%i", "/proc/self/ns/net"), Host("stat", "-L", "-c", "%i", $"/proc/{machine.MonitorPid}/ns/net"));
             string cgroup = machine.Jail!.Cgroups.Single();
             string[] counted = [.. File.ReadLines($"{cgroup}/memory.stat").Where(static line => line.Split(' ')[0] is "anon" or "kernel" or "file" or "shmem")];
             TestContext.Current.TestOutputHelper?.WriteLine($"peak {Control(cgroup, "memory.peak")}, {string.Join(", ", counted)}, pids {Control(cgroup, "pids.current")}");

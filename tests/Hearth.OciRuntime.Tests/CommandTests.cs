@@ -90,6 +90,11 @@ public sealed class CommandTests : IDisposable
         // The child's parent turns into a program that never waits for it.
         using Process parent = Process.Start(new ProcessStartInfo("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]) { RedirectStandardOutput = true })!;
         int child = int.Parse((await parent.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
+        while (File.ReadAllText($"/proc/{parent.Id}/comm").Trim() != "sleep")
+        {
+            await Task.Delay(10);
+        }
+
         ContainerState state = State(child, HostProcess.StartOf(child));
         Assert.True(HostProcess.IsThere(state) && HostProcess.IsAwaited(state));
 

@@ -298,17 +298,20 @@ public sealed class TaskTests
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
         await shim.StartAsync("c", ShimUnderTest.Specification("exec sleep 1000"));
+        await using var wire = new WireRecorder(Path.Combine(shim.Folder, "wire"), shim.Client.Address);
+        await using ShimClient client = await ShimClient.ConnectAsync(Path.Combine(shim.Folder, "wire"));
         using var limit = new CancellationTokenSource(ShimUnderTest.Deadline);
-        using TtrpcStream<PodEvent> events = await shim.Client.EventsAsync(limit.Token);
+        using TtrpcStream<PodEvent> events = await client.EventsAsync(limit.Token);
         IAsyncEnumerator<PodEvent> next = events.ReadAllAsync(limit.Token).GetAsyncEnumerator(limit.Token);
         for (int i = 0; i < 20; i++)
         {
             await shim.ExecAsync("c", $"e{i}", "exit 0");
             ValueTask<bool> ended = next.MoveNextAsync();
-            Task started = shim.Client.StartAsync("c", $"e{i}");
+            await client.StartAsync("c", $"e{i}");
             Assert.True(await ended);
-            Assert.True(started.IsCompletedSuccessfully, "the exit came first");
             Assert.Equal($"e{i}", next.Current.ExecStopped.ExecId);
+            // The answer, and then the event.
+            Assert.Equal([2, 3], wire.Types[^2..]);
         }
     }
 

@@ -45,9 +45,12 @@ public sealed class NameRelayTests : IDisposable
                 using var guest = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
                 await guest.ConnectAsync(new UnixDomainSocketEndPoint($"{uds}_{AgentPorts.Names}"));
                 await guest.SendAsync("question"u8.ToArray());
+                // It has nothing more to ask, and still wants its answer.
+                guest.Shutdown(SocketShutdown.Send);
                 using Socket asked = await resolver.AcceptAsync().WaitAsync(ShimUnderTest.Deadline);
                 byte[] buffer = new byte[16];
                 Assert.Equal("question"u8.ToArray(), buffer[..await asked.ReceiveAsync(buffer)]);
+                Assert.Equal(0, await asked.ReceiveAsync(buffer).WaitAsync(ShimUnderTest.Deadline));
                 await asked.SendAsync("answer"u8.ToArray());
                 Assert.Equal("answer"u8.ToArray(), buffer[..await guest.ReceiveAsync(buffer)]);
                 asked.Close();
