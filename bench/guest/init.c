@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 #define NR_read 0
+#define NR_close 3
 #define NR_write 1
 #define NR_open 2
-#define NR_close 3
 #define NR_ioctl 16
 #define NR_pause 34
 #define NR_socket 41
@@ -95,6 +95,7 @@ static void fail(const char *what)
 #define CHUNK (128 * 1024UL)
 #define DEPTH 32
 #define RANDOM_READS 8192
+#define OPENS 2000
 
 static char buffer[DEPTH * 4096 > CHUNK ? DEPTH * 4096 : CHUNK] __attribute__((aligned(4096)));
 
@@ -178,6 +179,16 @@ static void fs(void)
 	if (fd < 0)
 		return fail("open /m/file");
 	sequential(fd, NR_pread64, "fsread");
+	call(NR_close, fd, 0, 0, 0, 0);
+
+	unsigned long start = now_us(1);
+	for (int i = 0; i < OPENS; i++) {
+		fd = (int)call(NR_open, (long)"/m/file", O_RDWR, 0, 0, 0);
+		if (fd < 0 || call(NR_read, fd, (long)buffer, 4096, 0, 0) != 4096)
+			return fail("open and read");
+		call(NR_close, fd, 0, 0, 0, 0);
+	}
+	result("fsopen", now_us(1) - start);
 }
 
 #define AF_INET 2
