@@ -136,6 +136,9 @@ public sealed record MicrovmConfig
     /// <summary>MiB added to a pod's memory limit for the guest's kernel and agent.</summary>
     public int OverheadMib { get; init; } = 96;
 
+    /// <summary>What backs a machine's memory: <c>none</c>, <c>transparent</c> or <c>2M</c>.</summary>
+    public string HugePages { get; init; } = "none";
+
     /// <summary>Drives that are kept free for containers' images: the most images a pod can have at a time.</summary>
     public int ImageDrives { get; init; } = 6;
 

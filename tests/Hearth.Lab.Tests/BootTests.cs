@@ -39,6 +39,21 @@ public class BootTests
         Assert.Equal(0, monitor.AwaitExit());
     }
 
+    [Theory]
+    [InlineData("Transparent", "AnonHugePages")]
+    [InlineData("2M", "Hugetlb")]
+    public void A_guest_has_huge_pages_where_it_is_to_have_them(string pages, string counted)
+    {
+        using var reserved = new HugePagePool(64);
+        using var monitor = new MonitorProcess();
+        string initrd = Lab.WriteInitrd(monitor.Folder, "sleep 1000");
+        monitor.PutBootSource(Lab.BuiltKernel, initrd, Quiet);
+        monitor.Put("/machine-config", $$"""{"vcpu_count": 1, "mem_size_mib": 128, "huge_pages": "{{pages}}"}""");
+        monitor.Start();
+        monitor.Await("GUEST-UP");
+        Assert.InRange(HugePagePool.KibOf(monitor.Id, counted), 8 << 10, 128 << 10);
+    }
+
     [Fact]
     public void A_stock_debian_boots_to_its_login_answers_and_reboots_out()
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Hearth.Linux;
 using Hearth.Shim.Machine;
 
 namespace Hearth.Lab.Tests;
@@ -52,6 +53,24 @@ public sealed partial class PodMachineTests
         finally
         {
             await machine.DisposeAsync();
+        }
+
+        AssertNothingIsLeft(processes);
+    }
+
+    [Fact]
+    public async Task A_machine_of_huge_pages_shares_them_with_virtiofsd_and_one_that_finds_none_says_so()
+    {
+        int processes = CountProcesses();
+        PodMachineOptions options = Options(null);
+        options = options with { MemoryMib = 127, Config = options.Config with { Microvm = options.Config.Microvm with { HugePages = "2M" } } };
+        HearthException refused = await Assert.ThrowsAnyAsync<HearthException>(() => PodMachine.StartAsync(options, CancellationToken.None));
+        Assert.Contains("sysctl vm.nr_hugepages", refused.Message, StringComparison.Ordinal);
+        using (new HugePagePool(64))
+        {
+            // With its volumes mounted.
+            await using IPodMachine machine = await PodMachine.StartAsync(options, CancellationToken.None);
+            Assert.InRange(HugePagePool.KibOf(machine.MonitorPid, "Hugetlb"), 8 << 10, 128 << 10);
         }
 
         AssertNothingIsLeft(processes);

@@ -1,4 +1,6 @@
+using System.Globalization;
 using CsCheck;
+using Hearth.Linux;
 using Hearth.Platform.Memory;
 
 namespace Hearth.Platform.Tests;
@@ -61,10 +63,49 @@ public class GuestMemoryTests
         GuestMemoryRegion region = Assert.Single(memory.Regions);
         Assert.NotNull(region.Fd);
         memory.Write(new GuestAddress(0x1000), 42u);
-        using var second = Linux.MemoryMapping.Shared(region.Fd, region.FdOffset, region.LengthBytes);
+        using var second = MemoryMapping.Shared(region.Fd, region.FdOffset, region.LengthBytes);
         unsafe
         {
             Assert.Equal(42u, *(uint*)(second.Address + 0x1000));
         }
+    }
+
+    [Fact]
+    public void Transparent_huge_pages_are_asked_of_the_host_and_only_where_they_are_wanted()
+    {
+        Assert.SkipUnless(Directory.Exists("/sys/kernel/mm/transparent_hugepage"), "this kernel has no transparent huge pages");
+        using var small = GuestMemory.Create(8 << 20);
+        using var large = GuestMemory.Create(8 << 20, pages: HugePages.Transparent);
+        Assert.DoesNotContain("hg", FlagsOf(small));
+        Assert.Contains("hg", FlagsOf(large));
+    }
+
+    [Fact]
+    public void A_host_without_enough_huge_pages_says_how_to_get_them()
+    {
+        LinuxException refused = Assert.Throws<LinuxException>(static () => GuestMemory.Create(1UL << 44, pages: HugePages.Hugetlbfs2M));
+        Assert.Contains("sysctl vm.nr_hugepages", refused.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentOutOfRangeException>(static () => GuestMemory.Create(3 << 20, pages: HugePages.Hugetlbfs2M));
+    }
+
+    // Source: proc(5), smaps, VmFlags.
+    private static string[] FlagsOf(GuestMemory memory)
+    {
+        ulong start = (ulong)memory.Regions[0].Mapping.AddressValue;
+        ulong at = 0;
+        foreach (string line in File.ReadLines("/proc/self/smaps"))
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words[0].Split('-') is [var from, var to] && ulong.TryParse(from, NumberStyles.HexNumber, null, out ulong begin))
+            {
+                at = begin <= start && start < ulong.Parse(to, NumberStyles.HexNumber, CultureInfo.InvariantCulture) ? start : 0;
+            }
+            else if (at == start && words[0] == "VmFlags:")
+            {
+                return words[1..];
+            }
+        }
+
+        throw new InvalidOperationException("no such mapping");
     }
 }

@@ -19,6 +19,8 @@ public static unsafe partial class SysMman
     public const int MADV_DONTDUMP = 16;
     public const uint MFD_CLOEXEC = 1;
     public const uint MFD_ALLOW_SEALING = 2;
+    public const uint MFD_HUGETLB = 4;
+    public const uint MFD_HUGE_2MB = 21u << 26;
 
     [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial void* mmap(void* addr, nuint length, int prot, int flags, int fd, long offset);

@@ -66,31 +66,33 @@ public sealed unsafe class GuestMemory : IDisposable
     /// <summary>The address one past the last byte of RAM.</summary>
     public GuestAddress End => _regions[^1].Base + _regions[^1].LengthBytes;
 
-    /// <summary>Makes zeroed RAM of <paramref name="sizeBytes"/> (a multiple of 4096), backed lazily.</summary>
-    /// <exception cref="LinuxException">The host cannot map that much.</exception>
-    public static GuestMemory Create(ulong sizeBytes, GuestMemoryBacking backing = GuestMemoryBacking.Anonymous)
+    /// <summary>Makes zeroed RAM of <paramref name="sizeBytes"/> (a multiple of 4096; of 2 MiB with <see cref="HugePages.Hugetlbfs2M"/>), backed lazily.</summary>
+    /// <exception cref="LinuxException">The host cannot map that much, or has no such pages.</exception>
+    public static GuestMemory Create(ulong sizeBytes, GuestMemoryBacking backing = GuestMemoryBacking.Anonymous, HugePages pages = HugePages.None)
     {
         ArgumentOutOfRangeException.ThrowIfZero(sizeBytes);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(sizeBytes % 4096, 0UL, nameof(sizeBytes));
-        FileDescriptor? memfd = null;
-        if (backing == GuestMemoryBacking.SharedMemfd)
+        bool isHuge = pages == HugePages.Hugetlbfs2M;
+        ArgumentOutOfRangeException.ThrowIfNotEqual(sizeBytes % (isHuge ? MemoryMapping.HugePageBytes : 4096), 0UL, nameof(sizeBytes));
+        // Huge pages are a file's, whoever sees it.
+        FileDescriptor? memfd = isHuge || backing == GuestMemoryBacking.SharedMemfd ? CreateMemfd(sizeBytes, isHuge) : null;
+        var regions = new List<GuestMemoryRegion>(2);
+        try
         {
-            memfd = new FileDescriptor(FileDescriptor.Check(
-                SysMman.memfd_create("hearth-guest-ram", SysMman.MFD_CLOEXEC | SysMman.MFD_ALLOW_SEALING), "memfd_create()"));
-            FileDescriptor.Check(Unistd.ftruncate(memfd.Number, checked((long)sizeBytes)), $"ftruncate({sizeBytes} bytes of guest memory)");
-            // Whoever is given the file could otherwise cut it short, and our next access would be a SIGBUS.
-            FileDescriptor.Check(
-                Fcntl.fcntl(memfd.Number, Fcntl.F_ADD_SEALS, Fcntl.F_SEAL_SHRINK | Fcntl.F_SEAL_GROW | Fcntl.F_SEAL_SEAL), "fcntl(F_ADD_SEALS)");
-        }
+            ulong low = Math.Min(sizeBytes, MmioGapStart);
+            regions.Add(Map(new GuestAddress(0), low, memfd, 0, pages));
+            if (sizeBytes > low)
+            {
+                regions.Add(Map(new GuestAddress(MmioGapEnd), sizeBytes - low, memfd, (long)low, pages));
+            }
 
-        ulong low = Math.Min(sizeBytes, MmioGapStart);
-        var regions = new List<GuestMemoryRegion>(2) { Map(new GuestAddress(0), low, memfd, 0) };
-        if (sizeBytes > low)
+            return new GuestMemory([.. regions], memfd);
+        }
+        catch
         {
-            regions.Add(Map(new GuestAddress(MmioGapEnd), sizeBytes - low, memfd, (long)low));
+            regions.ForEach(static region => region.Mapping.Dispose());
+            memfd?.Dispose();
+            throw;
         }
-
-        return new GuestMemory([.. regions], memfd);
     }
 
     /// <summary>
@@ -215,9 +217,36 @@ public sealed unsafe class GuestMemory : IDisposable
         _memfd?.Dispose();
     }
 
-    private static GuestMemoryRegion Map(GuestAddress start, ulong length, FileDescriptor? memfd, long offset)
+    private static FileDescriptor CreateMemfd(ulong sizeBytes, bool isHuge)
     {
-        MemoryMapping mapping = memfd is null ? MemoryMapping.Anonymous(length) : MemoryMapping.Shared(memfd, offset, length);
+        uint huge = isHuge ? SysMman.MFD_HUGETLB | SysMman.MFD_HUGE_2MB : 0;
+        var memfd = new FileDescriptor(FileDescriptor.Check(
+            SysMman.memfd_create("hearth-guest-ram", SysMman.MFD_CLOEXEC | SysMman.MFD_ALLOW_SEALING | huge), "memfd_create()", isHuge ? "Has this kernel huge pages of 2 MiB (CONFIG_HUGETLBFS)?" : null));
+        try
+        {
+            FileDescriptor.Check(Unistd.ftruncate(memfd.Number, checked((long)sizeBytes)), $"ftruncate({sizeBytes} bytes of guest memory)");
+            // Whoever is given the file could otherwise cut it short, and our next access would be a SIGBUS.
+            FileDescriptor.Check(
+                Fcntl.fcntl(memfd.Number, Fcntl.F_ADD_SEALS, Fcntl.F_SEAL_SHRINK | Fcntl.F_SEAL_GROW | Fcntl.F_SEAL_SEAL), "fcntl(F_ADD_SEALS)");
+            return memfd;
+        }
+        catch
+        {
+            memfd.Dispose();
+            throw;
+        }
+    }
+
+    private static GuestMemoryRegion Map(GuestAddress start, ulong length, FileDescriptor? memfd, long offset, HugePages pages)
+    {
+        MemoryMapping mapping = memfd is null ? MemoryMapping.Anonymous(length)
+            : pages == HugePages.Hugetlbfs2M ? MemoryMapping.SharedHuge(memfd, offset, length)
+            : MemoryMapping.Shared(memfd, offset, length);
+        if (pages == HugePages.Transparent)
+        {
+            mapping.PreferHugePages();
+        }
+
         return new GuestMemoryRegion(start, length, mapping, memfd, offset);
     }
 

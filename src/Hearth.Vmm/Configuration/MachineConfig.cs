@@ -1,12 +1,6 @@
-namespace Hearth.Vmm.Configuration;
+using Hearth.Platform.Memory;
 
-/// <summary>What backs guest memory. Source: Firecracker swagger MachineConfiguration.huge_pages.</summary>
-public enum HugePages
-{
-    None,
-    Transparent,
-    Hugetlbfs2M,
-}
+namespace Hearth.Vmm.Configuration;
 
 /// <summary>vCPUs and memory. Source: Firecracker swagger MachineConfiguration.</summary>
 public sealed record MachineConfig

@@ -51,7 +51,7 @@ public sealed class MachineBuilder : IMachineBuilder
         try
         {
             bool isShared = resources.Devices<IDeviceConfig>().Any(static device => device.NeedsSharedMemory);
-            memory = GuestMemory.Create(config.MemSizeMib << 20, isShared ? GuestMemoryBacking.SharedMemfd : GuestMemoryBacking.Anonymous);
+            memory = GuestMemory.Create(config.MemSizeMib << 20, isShared ? GuestMemoryBacking.SharedMemfd : GuestMemoryBacking.Anonymous, config.HugePages);
             LoadedKernel kernel = KernelLoader.LoadKernel(memory, boot.KernelImagePath);
             LoadedInitrd? initrd = boot.InitrdPath is null ? null : KernelLoader.LoadInitrd(memory, boot.InitrdPath, kernel);
             vm = CreateVm(kvm, memory);

@@ -111,6 +111,7 @@ public sealed class EndpointTests : IDisposable
     [InlineData("""{"vcpu_count":33,"mem_size_mib":128}""")]
     [InlineData("""{"vcpu_count":3,"mem_size_mib":128,"smt":true}""")]
     [InlineData("""{"vcpu_count":1,"mem_size_mib":0}""")]
+    [InlineData("""{"vcpu_count":1,"mem_size_mib":129,"huge_pages":"2M"}""")]
     public void A_machine_out_of_bounds_is_refused_and_the_old_one_stays(string body)
     {
         Assert.StartsWith("Machine config error: The ", Fault("PUT", "/machine-config", body), StringComparison.Ordinal);
@@ -122,7 +123,9 @@ public sealed class EndpointTests : IDisposable
     {
         Done("PUT", "/machine-config", """{"vcpu_count":2,"mem_size_mib":256}""");
         Done("PATCH", "/machine-config", """{"mem_size_mib":512}""");
+        Done("PATCH", "/machine-config", """{"huge_pages":"2M"}""");
         Assert.Contains("\"vcpu_count\":2,\"mem_size_mib\":512", Body("GET", "/machine-config"), StringComparison.Ordinal);
+        Assert.Contains("\"huge_pages\":\"2M\"", Body("GET", "/machine-config"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Hearth.Platform.Memory;
 using Hearth.Vmm.Actions;
 using Hearth.Vmm.Api.Json;
 using Hearth.Vmm.Configuration;
@@ -91,9 +92,9 @@ internal sealed class MachineConfigEndpoint : Endpoint
             TrackDirtyPages = json.OptionalBool("track_dirty_pages"),
             HugePages = json.OptionalWord<HugePages>(
                 "huge_pages",
-                ("None", Configuration.HugePages.None),
-                ("Transparent", Configuration.HugePages.Transparent),
-                ("2M", Configuration.HugePages.Hugetlbfs2M)),
+                ("None", Platform.Memory.HugePages.None),
+                ("Transparent", Platform.Memory.HugePages.Transparent),
+                ("2M", Platform.Memory.HugePages.Hugetlbfs2M)),
         };
 
         public MachineConfig Over(MachineConfig old)
@@ -108,16 +109,12 @@ internal sealed class MachineConfigEndpoint : Endpoint
                 throw new ConfigurationException("track_dirty_pages is not supported by hearth-vmm yet (snapshots are not there): leave it out.");
             }
 
-            if (HugePages is not (null or Configuration.HugePages.None))
-            {
-                throw new ConfigurationException("Huge pages are not supported by hearth-vmm yet: leave huge_pages out.");
-            }
-
             MachineConfig next = old with
             {
                 VcpuCount = VcpuCount ?? old.VcpuCount,
                 MemSizeMib = MemSizeMib ?? old.MemSizeMib,
                 Smt = Smt ?? old.Smt,
+                HugePages = HugePages ?? old.HugePages,
             };
             next.Validate();
             return next;
