@@ -125,9 +125,20 @@ after() {
   "${@:2}"
 }
 tiny_guests=Hearth.Vmm.Tests.Vcpus pod_tests=Hearth.Lab.Tests.Pods manager_tests=Hearth.Lab.Tests.Managers
-# Pods of the host want root and cgroups of version 2, as the lab has, and no guest: they run there beside what needs no lab.
+# Pods of the host want root and cgroups of version 2, as the lab has, and no guest.
 host_pods=Hearth.Runtime.Tests.OciPods.OciHandlerTests
-[ -z "$lab" ] || start_tests Hearth.Runtime.Tests-host-pods in_lab Hearth.Runtime.Tests -class "$host_pods"
+# A lab is one CPU's work. One runs beside what needs none, and then two beside each other, the long ones first.
+if [ -n "$lab" ]; then
+  setup_guest
+  setup_agent_initrd
+  setup_stock_kernel
+  setup_hostile_guest
+  setup_containerds
+  lab/images.sh build >/dev/null
+  start_tests Hearth.Runtime.Tests-host-pods in_lab Hearth.Runtime.Tests -class "$host_pods"
+  start_tests Hearth.Lab.Tests-pods after "${started_pids[-1]}" in_lab Hearth.Lab.Tests -namespace "$pod_tests"
+  start_tests Hearth.Lab.Tests-machines after "${started_pids[-1]}" in_lab Hearth.Lab.Tests -namespace- "$pod_tests" -namespace- "$manager_tests"
+fi
 
 for project in tests/*.Tests/*.csproj; do
   name=$(basename "$project" .csproj)
@@ -142,20 +153,11 @@ for project in tests/*.Tests/*.csproj; do
     *) run_tests "$name" "$(program "$name")" -noColor ;;
   esac
 done
-# A lab is one CPU's work: its halves run beside each other.
 if [ -n "$lab" ]; then
-  setup_guest
-  setup_agent_initrd
-  setup_stock_kernel
-  setup_hostile_guest
-  setup_containerds
-  lab/images.sh build >/dev/null
-  start_tests Hearth.Lab.Tests-machines in_lab Hearth.Lab.Tests -namespace- "$pod_tests" -namespace- "$manager_tests"
-  machines=${started_pids[-1]}
-  start_tests Hearth.Lab.Tests-pods in_lab Hearth.Lab.Tests -namespace "$pod_tests" -namespace "$manager_tests" -class- "$manager_tests.DockerShimTests"
-  # The managers of today, which Debian 12 does not have: when the shorter half is over.
+  start_tests Hearth.Lab.Tests-managers in_lab Hearth.Lab.Tests -namespace "$manager_tests" -class- "$manager_tests.DockerShimTests"
+  # The managers of today, which Debian 12 does not have.
   if later=$(lab/build.sh sid 2>&1 >/dev/null); then
-    suite=sid start_tests Hearth.Lab.Tests-later after "$machines" \
+    suite=sid start_tests Hearth.Lab.Tests-later after "${started_pids[-1]}" \
       in_lab Hearth.Lab.Tests -class "$manager_tests.DockerShimTests" -class "$manager_tests.DockerTests" -class "$manager_tests.PodmanTests"
   else
     skipped=$((skipped + 1))
