@@ -13,9 +13,7 @@ internal static class ManagerNetwork
 {
     private const string Processes = "/proc/";
 
-    // Kept open: s_door has its number.
     private static FileDescriptor? s_space;
-    private static string? s_door;
 
     /// <summary>Opens what a shim could not.</summary>
     /// <param name="path">As the bundle has it.</param>
@@ -42,7 +40,7 @@ internal static class ManagerNetwork
     {
         if (NetworkNamespace.IsAt(space.Door))
         {
-            (s_space, s_door) = (space, space.Door);
+            s_space = space;
         }
         else
         {
@@ -57,14 +55,15 @@ internal static class ManagerNetwork
     /// <returns>The path by which it is entered.</returns>
     public static string MakeOwn()
     {
+        FileDescriptor made = Namespaces.NewNetwork();
         s_space?.Dispose();
-        s_space = Namespaces.NewNetwork();
-        return s_door = s_space.Door;
+        s_space = made;
+        return made.Door;
     }
 
     /// <summary>Whether a manager may move interfaces into a pod's namespace when its machine runs: it has made it for this pod alone, or left it to the shim.</summary>
     public static bool ComesLater(string? path) => path is null || path.StartsWith(Processes, StringComparison.Ordinal);
 
     /// <summary>The path by which this process, and those that it starts, get into the namespace that the manager has at a path.</summary>
-    public static string Enter(string path) => s_space is not null && s_door is { } door && path.StartsWith(Processes, StringComparison.Ordinal) ? door : path;
+    public static string Enter(string path) => s_space is { } space && path.StartsWith(Processes, StringComparison.Ordinal) ? space.Door : path;
 }

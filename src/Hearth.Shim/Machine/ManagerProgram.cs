@@ -12,10 +12,8 @@ internal static class ManagerProgram
 {
     private const string Processes = "/proc/";
 
-    // Kept open: s_door has its number.
     private static FileDescriptor? s_program;
     private static string? s_path;
-    private static string? s_door;
 
     /// <summary>The first such program among a bundle's hooks; null for none.</summary>
     public static string? PathOf(HooksSpec? hooks) =>
@@ -49,9 +47,9 @@ internal static class ManagerProgram
             return;
         }
 
-        (s_path, s_program, s_door) = (path, program, program.Door);
+        (s_path, s_program) = (path, program);
     }
 
     /// <summary>The path by which this process can run the program that the manager has at a path.</summary>
-    public static string Enter(string path) => s_program is not null && s_door is { } door && path == s_path ? door : path;
+    public static string Enter(string path) => s_program is { } program && path == s_path ? program.Door : path;
 }
