@@ -42,12 +42,11 @@ public static class PodNetwork
         path,
         routes =>
         {
-            List<SpareInterface> spares = [.. Enumerable.Range(1, count).Select(static number => new SpareInterface($"{TapPrefix}-{number}", $"02:68:74:00:00:{number:x2}"))];
+            // Not an interface's own number, as the others have behind the prefix.
+            List<SpareInterface> spares = [.. Enumerable.Range(1, count).Select(static number => new SpareInterface($"{TapPrefix}_{number}", $"02:68:74:00:00:{number:x2}"))];
             foreach (SpareInterface spare in spares)
             {
-                TapDevice.Create(spare.TapName, tapOwner);
-                Silence(spare.TapName);
-                routes.SetUp(RouteSocket.IndexOf(spare.TapName));
+                MakeTap(routes, spare.TapName, tapOwner);
             }
 
             return (IReadOnlyList<SpareInterface>)spares;
@@ -120,7 +119,7 @@ public static class PodNetwork
         {
             foreach ((LinkRecord link, PodInterface described) in found)
             {
-                Join(routes, link, described.TapName, tapOwner);
+                Connect(routes, link, MakeTap(routes, described.TapName, tapOwner));
             }
         }
         catch
@@ -132,13 +131,14 @@ public static class PodNetwork
         return [.. found.Select(static pair => pair.Interface)];
     }
 
-    private static void Join(RouteSocket routes, LinkRecord link, string tapName, uint? tapOwner)
+    // Its index is returned.
+    private static int MakeTap(RouteSocket routes, string name, uint? owner)
     {
-        TapDevice.Create(tapName, tapOwner);
-        int tap = RouteSocket.IndexOf(tapName);
-        Silence(tapName);
+        TapDevice.Create(name, owner);
+        Silence(name);
+        int tap = RouteSocket.IndexOf(name);
         routes.SetUp(tap);
-        Connect(routes, link, tap);
+        return tap;
     }
 
     private static void Connect(RouteSocket routes, LinkRecord link, int tap)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Hearth.Linux;
 
@@ -34,7 +33,7 @@ internal static class BootTurns
         }
 
         // Not all look at the same one first.
-        int first = (int)(Stopwatch.GetTimestamp() % count);
+        int first = Random.Shared.Next(count);
         for (TimeSpan pause = s_again; ; pause = pause < s_longest ? pause * 2 : s_longest)
         {
             for (int i = 0; i < count; i++)

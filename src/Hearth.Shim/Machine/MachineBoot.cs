@@ -164,7 +164,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         await PutFilesystemAsync(monitor, cancellation).ConfigureAwait(false);
         foreach ((string tap, string hardwareAddress) in (await network.ConfigureAwait(false)).Devices)
         {
-            await client.PutNetworkInterfaceAsync(new NetworkInterface { IfaceId = tap.Replace('-', '_'), HostDevName = tap, GuestMac = hardwareAddress }, cancellation).ConfigureAwait(false);
+            await client.PutNetworkInterfaceAsync(new NetworkInterface { IfaceId = tap, HostDevName = tap, GuestMac = hardwareAddress }, cancellation).ConfigureAwait(false);
         }
 
         // The guest names its disks in this order: the scratch disk is vda.
