@@ -54,28 +54,29 @@ internal sealed class WireRecorder : IAsyncDisposable
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(_shim), _end.Token);
             using var shim = new NetworkStream(socket, ownsSocket: true);
-            Task there = client.CopyToAsync(shim, _end.Token);
-            byte[] header = new byte[HeaderSize];
-            while (true)
-            {
-                await shim.ReadExactlyAsync(header, _end.Token);
-                byte[] payload = new byte[BinaryPrimitives.ReadUInt32BigEndian(header)];
-                await shim.ReadExactlyAsync(payload, _end.Token);
-                lock (_types)
-                {
-                    _types.Add(header[8]);
-                }
-
-                await client.WriteAsync((byte[])[.. header, .. payload], _end.Token);
-                if (there.IsFaulted)
-                {
-                    await there;
-                }
-            }
+            // One of the two goes, or the test is over: either ends both.
+            await Task.WhenAny(client.CopyToAsync(shim, _end.Token), RecordAsync(shim, client));
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
+        catch (Exception e) when (e is OperationCanceledException or SocketException)
         {
-            // One of the two has gone, or the test is over.
+            // The test was over before.
+        }
+    }
+
+    private async Task RecordAsync(NetworkStream shim, NetworkStream client)
+    {
+        byte[] header = new byte[HeaderSize];
+        while (true)
+        {
+            await shim.ReadExactlyAsync(header, _end.Token);
+            byte[] payload = new byte[BinaryPrimitives.ReadUInt32BigEndian(header)];
+            await shim.ReadExactlyAsync(payload, _end.Token);
+            lock (_types)
+            {
+                _types.Add(header[8]);
+            }
+
+            await client.WriteAsync((byte[])[.. header, .. payload], _end.Token);
         }
     }
 }

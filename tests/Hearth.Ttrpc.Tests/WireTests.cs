@@ -192,6 +192,25 @@ public sealed class WireTests
         await peer.DisposeAsync();
     }
 
+    [Fact]
+    public async Task A_handler_is_told_that_its_answer_is_sent_when_it_is_and_not_before()
+    {
+        var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var peer = new Peer(new TtrpcService("s.S").Unary("M", Empty.Parser, (_, call) =>
+        {
+            call.Answered = sent.SetResult;
+            // More than a socket holds.
+            return Task.FromResult(new StringValue { Value = new string('x', 2 << 20) });
+        }));
+        await peer.SendAsync(1, 1, 0, [0x0a, 3, .. "s.S"u8, 0x12, 1, .. "M"u8]);
+
+        FrameHeader header = FrameHeader.Read(await ReadAsync(peer.Stream, 10));
+        Assert.False(sent.Task.IsCompleted);
+
+        await ReadAsync(peer.Stream, (int)header.Length);
+        await sent.Task.WaitAsync(s_deadline);
+    }
+
     private static async Task<byte[]> ReadAsync(Stream stream, int count)
     {
         byte[] bytes = new byte[count];
@@ -205,10 +224,10 @@ public sealed class WireTests
     {
         private readonly Task _serving;
 
-        public Peer()
+        public Peer(TtrpcService? service = null)
         {
             (Stream, Stream far) = DuplexPipe.Create();
-            _serving = new TtrpcServer(EchoService.Create()).ServeAsync(far);
+            _serving = new TtrpcServer(service ?? EchoService.Create()).ServeAsync(far);
         }
 
         public Stream Stream { get; }
