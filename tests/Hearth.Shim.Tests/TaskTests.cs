@@ -381,29 +381,6 @@ public sealed class TaskTests
         Assert.Equal(State("creating", $"\"pid\":{monitor},") + State("running", $"\"pid\":{monitor},") + State("stopped", ""), File.ReadAllText(seen));
     }
 
-    /// <summary>Hooks make it before the container is made (nerdctl, Docker before 28), or the manager before it is started.</summary>
-    [Fact]
-    public async Task A_network_that_comes_later_is_looked_for_after_the_hooks_and_before_the_start()
-    {
-        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
-
-        await shim.CreateAsync("c", ShimUnderTest.Specification("true"));
-        Assert.Equal((2, 1), (shim.Machine!.Options.SpareInterfaces, shim.Machine.NetworkJoined));
-
-        await shim.Client.StartAsync("c");
-        Assert.Equal(2, shim.Machine.NetworkJoined);
-    }
-
-    [Fact]
-    public async Task A_pod_of_CRI_has_its_network_from_the_start()
-    {
-        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");
-
-        await shim.StartAsync("p", ShimUnderTest.Sandbox("p"));
-
-        Assert.Equal(0, shim.Machine!.Options.SpareInterfaces);
-    }
-
     [Fact]
     public async Task A_manager_that_restarts_hears_what_happened_meanwhile()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using Hearth.Agent.Protocol;
 using Hearth.Linux;
@@ -117,7 +118,14 @@ public sealed class TestMachine : IPodMachine
         return Task.CompletedTask;
     }
 
-    public Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation) => Task.CompletedTask;
+    /// <summary>For which resolvers it was asked, in order.</summary>
+    public List<IPAddress> NamesServed { get; } = [];
+
+    public Task ServeNamesAsync(IPAddress resolver, CancellationToken cancellation)
+    {
+        NamesServed.Add(resolver);
+        return Task.CompletedTask;
+    }
 
     public Task PauseAsync(CancellationToken cancellation)
     {
