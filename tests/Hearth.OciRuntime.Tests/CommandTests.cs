@@ -87,12 +87,13 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public async Task A_process_that_has_ended_is_awaited_until_its_parent_knows()
     {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         // The child's parent turns into a program that never waits for it.
         using Process parent = Process.Start(new ProcessStartInfo("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]) { RedirectStandardOutput = true })!;
         int child = int.Parse((await parent.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
         while (File.ReadAllText($"/proc/{parent.Id}/comm").Trim() != "sleep")
         {
-            await Task.Delay(10);
+            await Task.Delay(10, limit.Token);
         }
 
         ContainerState state = State(child, HostProcess.StartOf(child));
@@ -105,7 +106,7 @@ public sealed class CommandTests : IDisposable
 
         while (HostProcess.IsThere(state))
         {
-            await Task.Delay(10);
+            await Task.Delay(10, limit.Token);
         }
 
         Assert.True(HostProcess.IsAwaited(state));
