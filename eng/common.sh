@@ -24,7 +24,7 @@ require_dotnet() {
 share_compiler() {
   case "${SharedCompilationId:-}" in hearth-*) return 0 ;; esac
   export UseSharedCompilation=true SharedCompilationId="hearth-$$"
-  trap 'pkill -f -- "-pipename:$SharedCompilationId" || true' EXIT
+  trap 'pkill -f -- "-pipename:$SharedCompilationId( |\$)" || true' EXIT
 }
 
 as_root() {
@@ -64,17 +64,13 @@ apt_unpack() {
 # and then the same path with .missing behind it is a file that says why. Asks whom this machine has its own packages from.
 apt_unpack_of() {
   local suite=$1 package=$2 folder="$HEARTH_CACHE/unpacked/$2-$1" work said
-  [ ! -d "$folder" ] || {
-    printf '%s\n' "$folder"
-    return 0
-  }
-  step "Unpacking the Debian package $package of $suite"
-  mkdir -p "$HEARTH_CACHE/unpacked"
-  work=$(mktemp -d "$HEARTH_CACHE/unpacked/.work.XXXXXX")
-  mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-  said=$(lab/sources.sh "$suite" 2>&1 >"$work/sources.list") || : >"$work/sources.list"
-  # Lists and packages of its own: nothing of this machine's apt is touched.
-  cat >"$work/apt.conf" <<END
+  if [ ! -d "$folder" ]; then
+    step "Unpacking the Debian package $package of $suite"
+    mkdir -p "$HEARTH_CACHE/unpacked"
+    work=$(mktemp -d "$HEARTH_CACHE/unpacked/.work.XXXXXX")
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    # Lists and packages of its own: nothing of this machine's apt is touched.
+    cat >"$work/apt.conf" <<END
 Dir::Etc::sourcelist "$work/sources.list";
 Dir::Etc::sourceparts "-";
 Dir::State::lists "$work/lists";
@@ -86,13 +82,16 @@ Acquire::Retries "1";
 APT::Sandbox::User "";
 APT::Update::Error-Mode "any";
 END
-  if [ -s "$work/sources.list" ] && said=$(cd "$work" && export APT_CONFIG="$work/apt.conf" && { apt-get update -qq && apt-get download -qq "$package" && dpkg-deb -x ./*.deb tree; } 2>&1); then
-    mv "$work/tree" "$folder"
-    rm -f "$folder.missing"
-    printf '%s\n' "$folder"
+    if said=$({ lab/sources.sh "$suite" >"$work/sources.list" && cd "$work" && export APT_CONFIG="$work/apt.conf" &&
+      apt-get update -qq && apt-get download -qq "$package" && dpkg-deb -x ./*.deb tree; } 2>&1); then
+      mv "$work/tree" "$folder"
+      rm -f "$folder.missing"
+    else
+      printf 'Debian %s: no package %s: %s\n' "$suite" "$package" "$(tail -n 1 <<<"$said")" | tee "$folder.missing" >&2
+    fi
+    rm -rf "$work"
   fi
-  rm -rf "$work"
-  [ -d "$folder" ] || printf 'Debian %s: no package %s: %s\n' "$suite" "$package" "$(tail -n 1 <<<"$said")" | tee "$folder.missing" >&2
+  [ ! -d "$folder" ] || printf '%s\n' "$folder"
 }
 
 # Once for a whole run of ./test or ./demo.
