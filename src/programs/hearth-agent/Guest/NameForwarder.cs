@@ -20,6 +20,7 @@ internal static class NameForwarder
     private const int MostAtATime = 64;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private static readonly SemaphoreSlim s_free = new(MostAtATime, MostAtATime);
     private static readonly HashSet<IPAddress> s_started = [];
 
@@ -123,8 +124,9 @@ internal static class NameForwarder
             }
             catch (SocketException)
             {
-                // Whoever asked has gone already.
+                // Whoever asked has gone already; or this process has no descriptor left: then again in a moment.
                 s_free.Release();
+                await Task.Delay(s_pause).ConfigureAwait(false);
             }
         }
     }
