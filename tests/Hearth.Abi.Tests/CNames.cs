@@ -5,7 +5,7 @@ internal static class CNames
 {
     private static readonly string[] s_libc =
     [
-        "errno.h", "fcntl.h", "poll.h", "sched.h", "signal.h", "stdio.h", "stdlib.h", "sys/epoll.h", "sys/eventfd.h", "sys/file.h",
+        "errno.h", "fcntl.h", "linux/memfd.h", "poll.h", "sched.h", "signal.h", "stdio.h", "stdlib.h", "sys/epoll.h", "sys/eventfd.h", "sys/file.h",
         "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/sendfile.h", "sys/signalfd.h", "sys/socket.h",
         "sys/stat.h", "sys/statfs.h", "sys/syscall.h", "sys/sysmacros.h", "sys/time.h", "sys/timerfd.h", "sys/types.h", "sys/uio.h",
         "sys/un.h", "sys/utsname.h", "sys/wait.h", "sys/xattr.h", "time.h", "unistd.h",
