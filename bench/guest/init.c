@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 #define NR_read 0
-#define NR_close 3
 #define NR_write 1
 #define NR_open 2
+#define NR_close 3
 #define NR_ioctl 16
 #define NR_pause 34
 #define NR_socket 41
