@@ -242,12 +242,20 @@ public sealed unsafe class GuestMemory : IDisposable
         MemoryMapping mapping = memfd is null ? MemoryMapping.Anonymous(length)
             : pages == HugePages.Hugetlbfs2M ? MemoryMapping.SharedHuge(memfd, offset, length)
             : MemoryMapping.Shared(memfd, offset, length);
-        if (pages == HugePages.Transparent)
+        try
         {
-            mapping.PreferHugePages();
-        }
+            if (pages == HugePages.Transparent)
+            {
+                mapping.PreferHugePages();
+            }
 
-        return new GuestMemoryRegion(start, length, mapping, memfd, offset);
+            return new GuestMemoryRegion(start, length, mapping, memfd, offset);
+        }
+        catch
+        {
+            mapping.Dispose();
+            throw;
+        }
     }
 
     [DoesNotReturn]
