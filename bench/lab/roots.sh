@@ -60,9 +60,9 @@ done
 "${ctr[@]}" image import "$work/image.tar" >/dev/null
 "$root/out/bin/hearth" load -i "$work/image.tar" >/dev/null
 
-# What a program does with its root. The guest's clock has hundredths of a second.
+# What a program does with its root. The guest's clock has hundredths of a second; "093" would be octal to the shell.
 cat >"$work/job" <<'SH'
-now() { read -r up _ </proc/uptime; echo "${up%.*}${up#*.}"; }
+now() { read -r up _ </proc/uptime; echo $((${up%.*} * 100 + 1${up#*.} - 100)); }
 stage() { at=$(now); echo "RESULT $1 $(((at - last) * 10))"; last=$(now); }
 last=$(now)
 find /tree | wc -l >/dev/null; stage names

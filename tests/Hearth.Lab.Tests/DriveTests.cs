@@ -78,7 +78,6 @@ public class DriveTests
             monitor.Folder,
             """
             size() { cat /sys/block/vda/size; }
-            now() { cut -d' ' -f1 /proc/uptime | tr -d .; }
             echo SECTORS=$(size)
             until [ $(size) = 32768 ]; do sleep 0.1; done
             echo SUM=$(head -c 1048576 /dev/vda | sha256sum | cut -d' ' -f1)

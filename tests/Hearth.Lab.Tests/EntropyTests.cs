@@ -13,7 +13,6 @@ public class EntropyTests
             mknod /dev/hwrng c 10 183 2>/dev/null
             echo RNG=$(cat /sys/class/misc/hw_random/rng_current)
             echo DISTINCT=$(dd if=/dev/hwrng bs=32 count=8 2>/dev/null | od -An -v -tx1 -w32 | sort -u | wc -l)
-            now() { cut -d' ' -f1 /proc/uptime | tr -d .; }
             begin=$(now); dd if=/dev/hwrng of=/dev/null bs=500 count=12 2>/dev/null; echo TOOK=$(($(now) - begin))
             """);
         monitor.PutBootSource(Lab.BuiltKernel, initrd, "console=ttyS0 reboot=k panic=1 quiet");

@@ -49,6 +49,8 @@ internal static class Lab
 
     /// <summary>
     /// Writes an initrd whose init mounts the usual, runs <paramref name="script"/> with busybox, and powers off by a reset.
+    /// In the script, <c>now</c> is the guest's uptime in hundredths of a second, as a number the shell can reckon with
+    /// (/proc/uptime less its point would be an octal one, "093", in the first second).
     /// </summary>
     /// <param name="folder">Where it goes.</param>
     /// <param name="script">Lines of shell.</param>
@@ -56,7 +58,7 @@ internal static class Lab
     public static string WriteInitrd(string folder, string script, params string[] programs)
     {
         string init =
-            $"""
+            $$"""
             #!/bin/busybox sh
             /bin/busybox --install -s /bin
             export PATH=/bin:/usr/bin
@@ -64,8 +66,9 @@ internal static class Lab
             mount -t proc proc /proc
             mount -t sysfs sys /sys
             mount -t devtmpfs dev /dev
+            now() { read -r up _ </proc/uptime; echo $((${up%.*} * 100 + 1${up#*.} - 100)); }
             echo GUEST-UP
-            {script}
+            {{script}}
             echo GUEST-DONE
             reboot -f
             """;
