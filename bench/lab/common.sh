@@ -1,10 +1,8 @@
 # shellcheck shell=bash
 # The two monitors under test, started the same way: kernel, initrd, memory and command line are equal.
 
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+. "$(dirname "${BASH_SOURCE[0]}")/host.sh"
 initrd="$root/out/bench/initrd.cpio"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 args="console=ttyS0 reboot=t panic=-1 quiet random.trust_cpu=on mitigations=off"
 
 # A drive's file, a TAP interface and a shared folder, where a benchmark wants them.
@@ -60,9 +58,6 @@ run_open() {
   local hearth_options=(--no-seccomp)
   run_hearth "$@"
 }
-
-# median NUMBER...
-median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 
 # field LOG NAME: the microseconds the guest printed for NAME.
 field() { tr -d '\r' <"$1" | sed -n "s/.*RESULT $2 \([0-9]*\).*/\1/p" | tail -n 1; }

@@ -3,10 +3,9 @@
 # after the first. Small machines without a disk of their own. Usage: loop.sh KERNEL INITRD PODS
 set -euo pipefail
 kernel=$1 initrd=$2 pods=$3
-root="$(cd "$(dirname "$0")/../.." && pwd)"
-work=$(mktemp -d)
+. "$(dirname "$0")/host.sh"
 hearth=("$root/out/bin/hearth" --config "$work/hearth.toml")
-for module in tun bridge veth erofs iptable_nat cls_u32 sch_ingress act_mirred; do modprobe -q "$module" || true; done
+use_modules tun bridge veth erofs iptable_nat cls_u32 sch_ingress act_mirred
 cat >"$work/hearth.toml" <<TOML
 [daemon]
 socket = "$work/hearthd.sock"
@@ -26,7 +25,7 @@ cni_conf = "$work/net.d"
 TOML
 "$root/out/bin/hearthd" --config "$work/hearth.toml" >"$work/hearthd.log" 2>&1 &
 hearthd=$!
-trap 'kill "$hearthd" 2>/dev/null; wait "$hearthd" 2>/dev/null; rm -rf "$work"' EXIT
+started+=("$hearthd")
 until [ -S "$work/hearthd.sock" ]; do sleep 0.1; done
 
 # pod NUMBER

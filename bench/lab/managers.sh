@@ -4,21 +4,10 @@
 # Usage: managers.sh KERNEL INITRD ROUNDS PODS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3 pods=$4
-root="$(cd "$(dirname "$0")/../.." && pwd)"
-work=$(mktemp -d)
-started=()
-cleanup() {
-  for pid in "${started[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
-  umount -l "$work/podman/overlay" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/host.sh"
 image=127.0.0.1:5000/busybox:1
 
-for module in tun bridge veth overlay iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred; do modprobe -q "$module" || true; done
+use_modules tun bridge veth overlay iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred
 "$root/lab/images.sh" serve 5000 &
 started+=($!)
 cat >"$work/hearth.toml" <<TOML
@@ -91,7 +80,6 @@ timed() {
   seen[$name]+=" $(((end - begin) / 1000))"
   echo "$name $(((end - begin) / 1000)) ms"
 }
-median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 # shellcheck disable=SC2086
 of() { median ${seen[$1]}; }
 # stage NAME BEGIN END: of the breakdown, in microseconds.

@@ -4,21 +4,11 @@
 # Usage: pod.sh KERNEL INITRD ROUNDS IDLE-PODS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3 idle=$4
-root="$(cd "$(dirname "$0")/../.." && pwd)"
-work=$(mktemp -d)
-started=()
-cleanup() {
-  for pid in "${started[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
-  rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/host.sh"
 bench="$root/bench/pods/bin/Release/net10.0/pod-bench"
 registry=127.0.0.1:5000
 
-for module in tun bridge veth overlay erofs iptable_nat cls_u32 sch_ingress act_mirred; do modprobe -q "$module" || true; done
+use_modules tun bridge veth overlay erofs iptable_nat cls_u32 sch_ingress act_mirred
 "$root/lab/images.sh" serve 5000 &
 started+=($!)
 mkdir -p "$work/net.d"

@@ -4,18 +4,8 @@
 # it costs to make an image of a prepared root. Usage: roots.sh KERNEL INITRD ROUNDS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3
-root="$(cd "$(dirname "$0")/../.." && pwd)"
-work=$(mktemp -d)
-started=()
-cleanup() {
-  for pid in "${started[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-for module in tun bridge veth overlay erofs loop iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred; do modprobe -q "$module" || true; done
+. "$(dirname "$0")/host.sh"
+use_modules tun bridge veth overlay erofs loop iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred
 
 # An image as a language's runtime is: 2000 files in 100 folders, 32 MiB.
 layout="$work/layout" manifests="" layers="" diff_ids=""
@@ -77,7 +67,6 @@ run_virtiofs() { "${ctr[@]}" run --rm --runtime io.containerd.hearth.v2 "$image"
 run_image() { "$root/out/bin/hearth" run --rm --pull never "$image" sh -c "$(cat "$work/job")"; }
 
 declare -A seen
-median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 kinds=(virtiofs image runc)
 stages=(names cold-read warm-read copy-100-files change-100-files remove-100-files)
 for ((i = 0; i < rounds; i++)); do
