@@ -37,6 +37,14 @@ public static class Namespaces
         return Math.Max(0, Fcntl.ioctl(named.Number, LinuxNsfs.NS_GET_NSTYPE, 0));
     }
 
+    /// <summary>The number of a namespace, which no other has as long as somebody is in it.</summary>
+    /// <exception cref="LinuxException">There is nothing at the path.</exception>
+    public static ulong InodeOf(string path)
+    {
+        using FileDescriptor space = FileDescriptor.Open(path, Fcntl.O_RDONLY, remedy: "It should be a namespace.");
+        return FileStatus.Of(space).Inode;
+    }
+
     /// <param name="kinds"><c>CLONE_NEW*</c> of <see cref="Sched"/>.</param>
     public static void Unshare(int kinds) => FileDescriptor.Check(Sched.unshare(kinds), $"unshare(0x{kinds:x})");
 

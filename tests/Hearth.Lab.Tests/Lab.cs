@@ -95,6 +95,9 @@ internal static class Lab
         return output.Split([' ', '\n', '\t']).Where(word => word.StartsWith('/')).Append(program);
     }
 
+    /// <summary>For a test that needs the lab's own kernel, and no guest.</summary>
+    public static void SkipElsewhere() => Assert.SkipWhen(Environment.GetEnvironmentVariable("HEARTH_IN_LAB") is null, "needs the lab's kernel: ./test starts it there");
+
     private static string Required(string variable)
     {
         string? value = Environment.GetEnvironmentVariable(variable);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using Google.Protobuf.WellKnownTypes;
+using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Programs.Oci;
 using Hearth.Shim.Protocol;
@@ -98,7 +99,7 @@ public sealed class PodSharingTests : IDisposable
             Annotations = new Dictionary<string, string> { ["io.kubernetes.cri-o.ContainerType"] = "sandbox", ["io.kubernetes.cri-o.SandboxID"] = "x", [Kind] = "container", [Pod] = "y", ["kept"] = "z" },
         };
 
-        Assert.Equal([KeyValuePair.Create("io.hearth.pod-id", "p"), KeyValuePair.Create("kept", "z")], Sorted(joins: false));
+        Assert.Equal([KeyValuePair.Create("io.hearth.limits-cgroup", "true"), KeyValuePair.Create("io.hearth.pod-id", "p"), KeyValuePair.Create("kept", "z")], Sorted(joins: false));
         Assert.Equal([KeyValuePair.Create(Kind, "container"), KeyValuePair.Create(Pod, "p"), KeyValuePair.Create("kept", "z")], Sorted(joins: true));
 
         IEnumerable<KeyValuePair<string, string>> Sorted(bool joins) => PodSharing.Describe(spec, "p", joins).Annotations!.OrderBy(static pair => pair.Key, StringComparer.Ordinal);
@@ -136,7 +137,7 @@ public sealed class PodSharingTests : IDisposable
         Bundle = "/b",
         Shim = "/s.sock",
         PodId = id,
-        Network = PodSharing.NamespaceOf("/proc/self/ns/net"),
+        Network = Namespaces.InodeOf("/proc/self/ns/net"),
         Pid = standIn.Id,
         PidStart = HostProcess.StartOf(standIn.Id),
         OciVersion = "1.2.0",

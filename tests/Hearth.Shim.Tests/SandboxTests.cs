@@ -25,7 +25,7 @@ public sealed class SandboxTests
         Assert.Equal("SANDBOX_NOTREADY", (await StatusAsync(sandboxes)).State);
         StartSandboxResponse started = await CallAsync(sandboxes, "StartSandbox", new StartSandboxRequest { SandboxId = "p" }, StartSandboxResponse.Parser);
         Assert.Equal((uint)shim.Machine!.MonitorPid, started.Pid);
-        Assert.Equal(("host", 3, 300, "pods/p"), (shim.Machine.Options.Hostname, shim.Machine.Options.Vcpus, shim.Machine.Options.MemoryMib, shim.Machine.Options.Cgroup));
+        Assert.Equal(("host", 3, 300, "pods/p"), (shim.Machine.Options.Hostname, shim.Machine.Options.Vcpus, shim.Machine.Options.MemoryMib, shim.Machine.Options.Cgroup?.Path));
         Assert.Equal("1", shim.Machine.Options.Sysctls["net.ipv4.ip_forward"]);
         Task<WaitSandboxResponse> ended = CallAsync(sandboxes, "WaitSandbox", new WaitSandboxRequest { SandboxId = "p" }, WaitSandboxResponse.Parser);
         SandboxStatusResponse status = await StatusAsync(sandboxes, verbose: true);

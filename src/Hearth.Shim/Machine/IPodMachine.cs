@@ -25,8 +25,8 @@ public sealed record PodMachineOptions
     /// <summary>Interfaces in reserve, for a network that is empty at first.</summary>
     public int SpareInterfaces { get; init; }
 
-    /// <summary>The cgroup below the host's mount that the manager wants the pod to be in; null if it does not say.</summary>
-    public string? Cgroup { get; init; }
+    /// <summary>The cgroup that the manager wants the pod to be in; null if it does not say.</summary>
+    public ManagerCgroup? Cgroup { get; init; }
 
     public string Hostname { get; init; } = "";
 

@@ -9,12 +9,17 @@ namespace Hearth.Shim.Machine;
 /// <param name="Killed">A process of it was killed for want of memory: its own limit's, or the host's.</param>
 internal readonly record struct OutOfMemory(bool ReachedLimit, bool Killed);
 
+/// <summary>The cgroup that a pod's manager has for it.</summary>
+/// <param name="Path">Below the host's mount.</param>
+/// <param name="TakesLimits">The limits are to be its own: a process that stands for the pod is in it, and the kernel gives no controllers below such.</param>
+public sealed record ManagerCgroup(string Path, bool TakesLimits = false);
+
 /// <summary>Writes down the directories of a pod's cgroup, and of its manager's above it, before they are there.</summary>
 internal delegate void CgroupsWriter(IReadOnlyList<string> own, IReadOnlyList<string> manager);
 
 /// <summary>
 /// A pod's cgroup on the host: memory, processes and CPU time of what serves the pod, by the size of its machine. Made here,
-/// so that virtiofsd is in it too; the jailer sets the limits. A controller that the host does not have is done without, and
+/// so that virtiofsd is in it too; the jailer sets the limits, unless the manager's takes them. A controller that the host does not have is done without, and
 /// said. Thread: any.
 /// </summary>
 internal sealed class JailCgroup
@@ -27,15 +32,19 @@ internal sealed class JailCgroup
 
     private readonly CgroupHierarchy _hierarchy;
     private readonly string _parent;
-    private readonly string _name;
+    private readonly string _own;
     private readonly int _vcpus;
 
-    private JailCgroup(CgroupHierarchy hierarchy, string parent, string name, int vcpus, int memoryMib)
+    // Whose files the limits are in: its own, or the parent's.
+    private readonly string _limited;
+
+    private JailCgroup(CgroupHierarchy hierarchy, string parent, string name, bool limitsParent, int vcpus, int memoryMib)
     {
         _hierarchy = hierarchy;
         _parent = parent;
-        _name = name;
-        Folders = [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{parent}/{name}")];
+        _own = $"{parent}/{name}";
+        _limited = limitsParent ? parent : _own;
+        Folders = [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{_own}")];
         MemoryBytes = (memoryMib + OverheadMib(memoryMib)) << 20;
         _vcpus = vcpus;
     }
@@ -43,8 +52,11 @@ internal sealed class JailCgroup
     /// <summary>Its directories: one, or with version 1 one a controller.</summary>
     public IReadOnlyList<string> Folders { get; }
 
-    /// <summary>As the jailer takes them: FILE=VALUE.</summary>
-    public IReadOnlyList<string> Settings => [.. _hierarchy.Mounts.SelectMany(pair => SettingsOf(pair.Key, $"{pair.Value}/{_parent}/{_name}"))];
+    /// <summary>The directory whose files have its memory limit.</summary>
+    public string LimitsFolder => $"{_hierarchy.Mounts.GetValueOrDefault("memory", _hierarchy.Mounts.Values.First())}/{_limited}";
+
+    /// <summary>Its limits as the jailer takes them: FILE=VALUE.</summary>
+    public IReadOnlyList<string> Settings => [.. _hierarchy.Mounts.SelectMany(pair => SettingsOf(pair.Key, $"{pair.Value}/{_limited}"))];
 
     /// <summary>The most that the monitor and virtiofsd may have together, the guest's memory among it.</summary>
     public long MemoryBytes { get; }
@@ -52,11 +64,11 @@ internal sealed class JailCgroup
     /// <summary>Whether it would know of a process that was killed for want of memory.</summary>
     public bool CountsMemory => _hierarchy.Mounts.ContainsKey("memory");
 
-    /// <summary>The jailer's arguments.</summary>
+    /// <summary>The jailer's arguments. Without limits to set it enters the parent that it is told, and makes none of its own.</summary>
     public IEnumerable<string> Arguments =>
     [
-        "--cgroup-version", _hierarchy.Version.ToString(CultureInfo.InvariantCulture), "--parent-cgroup", _parent,
-        .. Settings.SelectMany(static setting => (string[])["--cgroup", setting]),
+        "--cgroup-version", _hierarchy.Version.ToString(CultureInfo.InvariantCulture), "--parent-cgroup", _limited == _own ? _parent : _own,
+        .. _limited == _own ? Settings.SelectMany(static setting => (string[])["--cgroup", setting]) : [],
     ];
 
     /// <summary>
@@ -68,7 +80,7 @@ internal sealed class JailCgroup
 
     /// <summary>Makes the cgroup, empty.</summary>
     /// <param name="hierarchy">The host's.</param>
-    /// <param name="manager">The pod's cgroup as its manager wants it, to be above: so what the pod takes is counted there. Null for none.</param>
+    /// <param name="manager">To be above: so what the pod takes is counted there. Null for none.</param>
     /// <param name="parent">The cgroup above where there is no such, or it cannot be used: as <c>jail_cgroup</c> says.</param>
     /// <param name="name">The jail's identifier: nobody else's.</param>
     /// <param name="vcpus">The machine's.</param>
@@ -78,25 +90,28 @@ internal sealed class JailCgroup
     /// <returns>Null if there is none to be had.</returns>
     /// <exception cref="HearthException">The parent's name is none, or it cannot be made.</exception>
     public static JailCgroup? Create(
-        CgroupHierarchy hierarchy, string? manager, string parent, string name, int vcpus, int memoryMib, Action<string> warn, CgroupsWriter writeDown)
+        CgroupHierarchy hierarchy, ManagerCgroup? manager, string parent, string name, int vcpus, int memoryMib, Action<string> warn, CgroupsWriter writeDown)
     {
         if (!parent.Split('/').All(DirectoryHandle.IsName))
         {
             throw new HearthException($"jail_cgroup of [microvm] is \"{parent}\", which is no cgroup below the host's own: it is names with slashes between them.");
         }
 
-        string[] managerFolders = manager is null ? [] : [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{manager}")];
+        string[] managerFolders = manager is null ? [] : [.. hierarchy.Mounts.Values.Distinct().Select(mount => $"{mount}/{manager.Path}")];
         writeDown([], managerFolders);
-        CgroupHierarchy usable = manager is null ? hierarchy.Enable(parent) : hierarchy.Enable(manager);
-        if (manager is not null && usable.Mounts.Count < hierarchy.Mounts.Count)
+        bool limitsManager = manager is { TakesLimits: true } && hierarchy.Version == 2;
+        CgroupHierarchy usable = hierarchy.Enable(manager is null ? parent : limitsManager ? Above(manager.Path) : manager.Path);
+        // Of a container that has started again while others go on in its old machine.
+        bool isTaken = limitsManager && managerFolders.Any(static folder => Directory.Exists(folder) && Directory.GetDirectories(folder).Length > 0);
+        if (manager is not null && (isTaken || usable.Mounts.Count < hierarchy.Mounts.Count))
         {
             // A cgroup above that has processes gives no controllers to those below.
-            warn($"The pod's processes on the host are not in the manager's cgroup {manager}: {usable.Problem}.");
-            manager = null;
+            warn($"The pod's processes on the host are not in the manager's cgroup {manager.Path}: {(isTaken ? "another machine is in it" : usable.Problem)}.");
+            (manager, limitsManager) = (null, false);
             usable = hierarchy.Enable(parent);
         }
 
-        parent = manager ?? parent;
+        parent = manager?.Path ?? parent;
         if (usable.Missing.Count > 0)
         {
             warn($"The pod has no limit of its own on the host for {string.Join(", ", usable.Missing)}: {usable.Problem}. hearth doctor says what to do.");
@@ -107,7 +122,7 @@ internal sealed class JailCgroup
             return null;
         }
 
-        var cgroup = new JailCgroup(usable, parent, name, vcpus, memoryMib);
+        var cgroup = new JailCgroup(usable, parent, name, limitsManager, vcpus, memoryMib);
         writeDown(cgroup.Folders, managerFolders);
         try
         {
@@ -115,8 +130,13 @@ internal sealed class JailCgroup
             {
                 Directory.CreateDirectory(folder);
             }
+
+            if (limitsManager)
+            {
+                cgroup.LimitParent();
+            }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or LinuxException)
         {
             throw new HearthException($"The pod's cgroup {cgroup.Folders[0]} cannot be made: {e.Message} jail_cgroup = \"\" in [microvm] of hearth.toml does without.", e);
         }
@@ -141,7 +161,7 @@ internal sealed class JailCgroup
             return default;
         }
 
-        string folder = $"{mount}/{_parent}/{_name}";
+        string folder = $"{mount}/{_limited}";
         bool unified = _hierarchy.Version == 2;
         string events = TryRead($"{folder}/{(unified ? "memory.events" : "memory.oom_control")}");
         // Version 1: the most there ever was. Its counts of failures stay 0 on some kernels.
@@ -186,17 +206,21 @@ internal sealed class JailCgroup
     {
         try
         {
-            // hearth-oci's stand-in has one there.
-            foreach (string below in Directory.Exists(folder) ? Directory.GetDirectories(folder) : [])
-            {
-                Directory.Delete(below);
-            }
-
             Directory.Delete(folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // It is the manager's to remove, or gone.
+        }
+    }
+
+    private static string Above(string path) => path.Contains('/') ? path[..path.LastIndexOf('/')] : "";
+
+    private void LimitParent()
+    {
+        foreach (string[] setting in Settings.Select(static setting => setting.Split('=', 2)))
+        {
+            WriteControl($"{LimitsFolder}/{setting[0]}", setting[1]);
         }
     }
 

@@ -32,7 +32,7 @@ internal static class MonitorEnd
     /// <summary>What the want of memory has to do with the end of one of the pod's processes; empty if nothing.</summary>
     public static string OfMemory(JailCgroup? cgroup) => cgroup?.ReadOutOfMemory() switch
     {
-        { Killed: true, ReachedLimit: true } => $"It was the kernel, for the {cgroup.MemoryBytes >> 20} MiB of its cgroup {cgroup.Folders[0]}: what serves the pod has taken more than the guest's memory and what is meant for itself. ",
+        { Killed: true, ReachedLimit: true } => $"It was the kernel, for the {cgroup.MemoryBytes >> 20} MiB of its cgroup {cgroup.LimitsFolder}: what serves the pod has taken more than the guest's memory and what is meant for itself. ",
         { Killed: true } => "It was the kernel, because the host has run out of memory. ",
         _ => "",
     };

@@ -91,7 +91,7 @@ internal sealed class CreateCommand
             Bundle = _bundle,
             Shim = address,
             PodId = podId,
-            Network = PodSharing.NamespaceOf(own),
+            Network = Namespaces.InodeOf(own),
             Pid = standIn.Pid,
             PidStart = HostProcess.StartOf(standIn.Pid),
             Cgroup = StandInCgroup.FolderOf(spec),

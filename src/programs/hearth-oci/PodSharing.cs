@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
 using Hearth.Linux;
-using Hearth.Linux.Native;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol;
 using Hearth.Ttrpc;
@@ -17,6 +16,7 @@ internal static class PodSharing
     private const string Kind = "io.kubernetes.cri.container-type";
     private const string Pod = "io.kubernetes.cri.sandbox-id";
     private const string OwnPod = "io.hearth.pod-id";
+    private const string LimitsCgroup = "io.hearth.limits-cgroup";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
@@ -29,7 +29,7 @@ internal static class PodSharing
     /// <exception cref="LinuxException">There is nothing at the path.</exception>
     public static async Task<ContainerState?> FindAsync(StateFolder states, string network)
     {
-        ulong wanted = NamespaceOf(network);
+        ulong wanted = Namespaces.InodeOf(network);
         ContainerState[] all = [.. states.All().Where(state => state.Network == wanted)];
         if (all.FirstOrDefault(HostProcess.IsThere) is { } living)
         {
@@ -74,10 +74,8 @@ internal static class PodSharing
         }
 
         annotations[joins ? Pod : OwnPod] = podId;
-        if (joins)
-        {
-            annotations[Kind] = "container";
-        }
+        // The stand-in is in the cgroup that the machine's is below.
+        annotations[joins ? Kind : LimitsCgroup] = joins ? "container" : "true";
 
         return spec with { Annotations = annotations };
     }
@@ -93,12 +91,5 @@ internal static class PodSharing
         {
             return false;
         }
-    }
-
-    /// <summary>The number of a network namespace, as long as somebody is in it.</summary>
-    public static ulong NamespaceOf(string path)
-    {
-        using FileDescriptor space = FileDescriptor.Open(path, Fcntl.O_RDONLY);
-        return FileStatus.Of(space).Inode;
     }
 }

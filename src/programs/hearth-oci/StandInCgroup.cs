@@ -6,19 +6,17 @@ using Hearth.Oci.Runtime;
 namespace Hearth.Programs.Oci;
 
 /// <summary>
-/// The stand-in's place in the cgroup that the manager has for the container: a cgroup of its own below it, beside that of the machine
-/// (which the shim makes), since the kernel gives no controllers below a cgroup with processes. Managers find the container's cgroup
-/// by the stand-in, and count the machine in it. On a host with version 2.
+/// The stand-in's place: the cgroup that the manager has for the container. Managers look there for what the container takes, by its name or
+/// by the stand-in, so the machine is below it, and the limits are its own. On a host with version 2.
 /// </summary>
 internal static class StandInCgroup
 {
-    private const string Name = "stand-in";
     private const int PatienceMs = 2000;
     private const int PauseMs = 20;
 
     /// <summary>Where it is; null where the manager has no cgroup for the container, or the host none of version 2.</summary>
     public static string? FolderOf(RuntimeSpec spec) =>
-        CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } path && CgroupMounts.FindUnified() is { } mount ? $"{mount}/{path}/{Name}" : null;
+        CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } path && CgroupMounts.FindUnified() is { } mount ? $"{mount}/{path}" : null;
 
     /// <summary>Makes it, and puts the stand-in there.</summary>
     /// <returns>
@@ -41,7 +39,7 @@ internal static class StandInCgroup
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new OciException($"The container's cgroup {Path.GetDirectoryName(folder)} (linux.cgroupsPath) cannot be used: {e.Message}", e);
+            throw new OciException($"The container's cgroup {folder} (linux.cgroupsPath) cannot be used: {e.Message}", e);
         }
     }
 
@@ -69,8 +67,8 @@ internal static class StandInCgroup
 
     private static void Put(string folder, int pid) => File.WriteAllText($"{folder}/cgroup.procs", pid.ToString(CultureInfo.InvariantCulture));
 
-    /// <summary>Takes it away, and the container's, when both have ended.</summary>
-    /// <returns>False where somebody else's processes keep the container's there.</returns>
+    /// <summary>Takes it away, when stand-in and machine have ended.</summary>
+    /// <returns>False where others' processes keep it there.</returns>
     public static bool Leave(string? folder)
     {
         for (int waitedMs = 0; folder is not null && !TryRemove(folder); waitedMs += PauseMs)
@@ -91,12 +89,7 @@ internal static class StandInCgroup
     {
         try
         {
-            if (Directory.Exists(folder))
-            {
-                Directory.Delete(folder);
-            }
-
-            Directory.Delete(Path.GetDirectoryName(folder)!);
+            Directory.Delete(folder);
             return true;
         }
         catch (DirectoryNotFoundException)

@@ -89,6 +89,7 @@ public sealed class JailCgroupTests : IDisposable
         Assert.False(process.Exited.IsCompleted);
         process.Kill();
         await process.Exited;
+        others.ToList().ForEach(Directory.Delete);
 
         _managers.ToList().ForEach(JailCgroup.Leave);
         Assert.DoesNotContain(_managers, Directory.Exists);
@@ -137,7 +138,7 @@ public sealed class JailCgroupTests : IDisposable
         JailCgroup? made = null;
         try
         {
-            made = JailCgroup.Create(CgroupHierarchy.OfHost(), manager, Parent, name, 1, 1, _warnings.Add, (own, above) =>
+            made = JailCgroup.Create(CgroupHierarchy.OfHost(), manager is null ? null : new ManagerCgroup(manager), Parent, name, 1, 1, _warnings.Add, (own, above) =>
             {
                 // Whoever dies now leaves nothing that is not known.
                 Assert.DoesNotContain(own, Directory.Exists);
