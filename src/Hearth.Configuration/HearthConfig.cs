@@ -142,7 +142,7 @@ public sealed record MicrovmConfig
     /// <summary>Drives that are kept free for containers' images: the most images a pod can have at a time.</summary>
     public int ImageDrives { get; init; } = 6;
 
-    /// <summary>Network interfaces kept free where a manager adds the network when the machine runs already: the most such a container can have.</summary>
+    /// <summary>Network interfaces kept free where a manager adds networks when the machine runs already: the most that can be added.</summary>
     public int SpareInterfaces { get; init; } = 2;
 
     /// <summary>MiB of the sparse disk that takes containers' changes; 0 keeps them in the guest's memory.</summary>

@@ -40,6 +40,7 @@ public enum Errno
     EAFNOSUPPORT = 97,
     EADDRINUSE = 98,
     ECONNRESET = 104,
+    ENOBUFS = 105,
     ENOTCONN = 107,
     ECONNREFUSED = 111,
     EINPROGRESS = 115,

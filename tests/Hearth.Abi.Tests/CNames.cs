@@ -41,6 +41,7 @@ internal static class CNames
         ["sock_filter"] = ["linux/filter.h"],
         ["sock_fprog"] = ["linux/filter.h"],
         ["LinuxRtnetlink"] = s_rtnetlink,
+        ["sockaddr_nl"] = s_rtnetlink,
         ["nlmsghdr"] = s_rtnetlink,
         ["ifinfomsg"] = s_rtnetlink,
         ["ifaddrmsg"] = s_rtnetlink,

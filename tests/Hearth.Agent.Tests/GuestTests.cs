@@ -64,6 +64,36 @@ public sealed class GuestTests(AgentUnderTest agent) : AgentTestBase(agent)
         Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<TtrpcException>(() => Client.ConfigureNetworkAsync(again))).Code);
     }
 
+    /// <summary>As Docker does to a container that runs (network connect, network disconnect).</summary>
+    [Fact]
+    public async Task A_link_that_has_gone_is_a_spare_again_and_a_route_that_has_gone_is_no_more()
+    {
+        const string one = "02:68:74:00:00:11", two = "02:68:74:00:00:12";
+        Agent.Ip("link", "add", "spare1", "address", one, "type", "veth", "peer", "name", "far11");
+        Agent.Ip("link", "add", "spare2", "address", two, "type", "veth", "peer", "name", "far12");
+        Agent.Ip("link", "set", "far11", "up");
+        Agent.Ip("link", "set", "far12", "up");
+        await Client.ConfigureNetworkAsync(new Network { Spares = { one, two } });
+        var first = new Link { Spare = one, HardwareAddress = "06:00:ac:10:00:11", Name = "one", Addresses = { "10.86.0.2/16" } };
+        var second = new Link { Spare = two, HardwareAddress = "06:00:ac:10:00:12", Name = "two", Addresses = { "10.85.0.2/16" } };
+        var byFirst = new Route { Destination = "10.84.0.0/16", Gateway = "10.86.0.1", Link = "one" };
+        var bySecond = new Route { Destination = "10.84.0.0/16", Gateway = "10.85.0.1", Link = "two" };
+        await Client.ConfigureNetworkAsync(new Network { Links = { first }, Routes = { byFirst } });
+        Assert.Contains("10.84.0.0/16 via 10.86.0.1 dev one", Agent.Ip("route"), StringComparison.Ordinal);
+
+        var change = new Network { Links = { second }, Routes = { bySecond }, GoneRoutes = { byFirst } };
+        await Client.ConfigureNetworkAsync(change);
+        string routes = Agent.Ip("route");
+        Assert.True(routes.Contains("10.84.0.0/16 via 10.85.0.1 dev two") && !routes.Contains("via 10.86.0.1"), routes);
+
+        var end = new Network { Gone = { first } };
+        await Client.ConfigureNetworkAsync(end);
+        await Client.ConfigureNetworkAsync(end);
+        Assert.DoesNotContain("one", Agent.Ip("-br", "link"), StringComparison.Ordinal);
+        await Client.ConfigureNetworkAsync(new Network { Links = { new Link { Spare = one, HardwareAddress = "06:00:ac:10:00:13", Name = "three", Addresses = { "10.86.0.3/16" } } } });
+        Assert.Contains("10.86.0.3/16", Agent.Ip("addr", "show", "three"), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("no-such-link", "10.0.0.1/8", StatusCode.NotFound)]
     [InlineData("lo", "10.0.0.1", StatusCode.InvalidArgument)]

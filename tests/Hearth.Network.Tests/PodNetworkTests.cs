@@ -163,7 +163,7 @@ public sealed class PodNetworkTests : IDisposable
         string peer = _hosts.Add("peer");
         Assert.Empty(await PodNetwork.AttachAsync(pod));
         IReadOnlyList<SpareInterface> spares = await PodNetwork.MakeSparesAsync(pod, 1);
-        Assert.Empty(await PodNetwork.JoinAsync(pod, spares));
+        Assert.Empty((await PodNetwork.JoinAsync(pod, spares, [])).Interfaces);
         Hosts.Ip(peer, "link add p0 type veth peer name eth0");
         Hosts.Ip(peer, $"link set eth0 address {PodMac} netns {pod}");
         Hosts.Ip(peer, "addr add 10.77.0.1/24 dev p0");
@@ -171,7 +171,7 @@ public sealed class PodNetworkTests : IDisposable
         Hosts.Ip(pod, "addr add 10.77.0.2/24 dev eth0");
         Hosts.Ip(pod, "link set eth0 mtu 1400 up");
 
-        PodInterface eth0 = Assert.Single(await PodNetwork.JoinAsync(pod, spares));
+        PodInterface eth0 = Assert.Single((await PodNetwork.JoinAsync(pod, spares, [])).Interfaces);
 
         Assert.Equal((spares[0].TapName, PodMac, 1400u), (eth0.TapName, eth0.HardwareAddress, eth0.Mtu));
         string guest = _hosts.Add("guest");
@@ -188,8 +188,49 @@ public sealed class PodNetworkTests : IDisposable
 
         Hosts.Ip(pod, "link add eth1 type veth peer name p1");
         Hosts.Ip(pod, "link set eth1 up");
-        HearthException more = await Assert.ThrowsAnyAsync<HearthException>(() => PodNetwork.JoinAsync(pod, spares));
-        Assert.Contains("2 networks", more.Message, StringComparison.Ordinal);
+        JoinedInterfaces more = await PodNetwork.JoinAsync(pod, spares, [eth0]);
+        Assert.Equal("eth1", Assert.Single(more.Left));
+        Assert.Equal((eth0.Index, eth0.TapName), (Assert.Single(more.Interfaces).Index, more.Interfaces[0].TapName));
+
+        // Its place is the other's.
+        using var watch = NetworkNamespace.Run(pod, static () => new RouteWatch());
+        Assert.False(watch.Drain());
+        Hosts.Ip(pod, "link delete eth0");
+        Assert.True(watch.Drain());
+        JoinedInterfaces changed = await PodNetwork.JoinAsync(pod, spares, more.Interfaces);
+        Assert.Equal(("eth1", eth0.TapName), (Assert.Single(changed.Interfaces).Name, changed.Interfaces[0].TapName));
+        Assert.Empty(changed.Left);
+        Assert.Single(Hosts.In(pod, "tc", "filter", "show", "dev", eth0.TapName, "ingress").Split('\n'), static line => line.Contains("to device eth1", StringComparison.Ordinal));
+        watch.Drain();
+        await PodNetwork.JoinAsync(pod, spares, changed.Interfaces);
+        Assert.False(watch.Drain());
+    }
+
+    /// <summary>One that is down is none; it comes back to whatever TAP is free.</summary>
+    [Fact]
+    public async Task An_interface_that_was_down_is_joined_to_one_TAP_and_not_to_its_old_one_too()
+    {
+        string pod = _hosts.Add("pod");
+        foreach (string name in (string[])["eth0", "eth1"])
+        {
+            Hosts.Ip(pod, $"link add {name} type veth peer name far-{name}");
+            Hosts.Ip(pod, $"link set {name} up");
+        }
+
+        IReadOnlyList<SpareInterface> spares = await PodNetwork.MakeSparesAsync(pod, 2);
+        // The far ends are down, and so none.
+        IReadOnlyList<PodInterface> joined = (await PodNetwork.JoinAsync(pod, spares, [])).Interfaces;
+        Assert.Equal([spares[0].TapName, spares[1].TapName], joined.OrderBy(static one => one.Name).Select(static one => one.TapName));
+        Hosts.Ip(pod, "link set eth0 down");
+        Hosts.Ip(pod, "link set eth1 down");
+        Assert.Empty((await PodNetwork.JoinAsync(pod, spares, joined)).Interfaces);
+        Hosts.Ip(pod, "link set eth1 up");
+
+        PodInterface back = Assert.Single((await PodNetwork.JoinAsync(pod, spares, [])).Interfaces);
+
+        Assert.Equal(("eth1", spares[0].TapName), (back.Name, back.TapName));
+        string[] filters = [.. Hosts.In(pod, "tc", "filter", "show", "dev", "eth1", "ingress").Split('\n').Where(static line => line.Contains("mirred", StringComparison.Ordinal))];
+        Assert.Contains($"to device {spares[0].TapName}", Assert.Single(filters), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -116,14 +116,14 @@ public sealed class SpecTests
     [Fact]
     public void A_bundle_says_which_pod_it_is_of()
     {
-        Assert.Equal(new PodIdentity(BundleKind.Alone, "c"), PodIdentity.Of(ShimUnderTest.Specification(""), "c"));
-        Assert.Equal(new PodIdentity(BundleKind.Alone, "q"), PodIdentity.Of(ShimUnderTest.Specification("", (PodIdentity.OwnPod, "q")), "c"));
-        Assert.Equal(new PodIdentity(BundleKind.Sandbox, "p"), PodIdentity.Of(ShimUnderTest.Sandbox("p"), "p"));
-        Assert.Equal(new PodIdentity(BundleKind.Member, "p"), PodIdentity.Of(ShimUnderTest.Member("p", ""), "c"));
+        Assert.Equal(new PodIdentity(BundleKind.Alone, "c"), PodIdentity.Of(ShimUnderTest.Specification(""), "c", "/not-there"));
+        Assert.Equal(new PodIdentity(BundleKind.Alone, "q"), PodIdentity.Of(ShimUnderTest.Specification("", (PodIdentity.OwnPod, "q")), "c", "/not-there"));
+        Assert.Equal(new PodIdentity(BundleKind.Sandbox, "p"), PodIdentity.Of(ShimUnderTest.Sandbox("p"), "p", "/not-there"));
+        Assert.Equal(new PodIdentity(BundleKind.Member, "p"), PodIdentity.Of(ShimUnderTest.Member("p", ""), "c", "/not-there"));
         Assert.Equal(
             new PodIdentity(BundleKind.Member, "q"),
-            PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri-o.ContainerType", "container"), ("io.kubernetes.cri-o.SandboxID", "q")), "c"));
-        Assert.Throws<HearthException>(() => PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri.container-type", "container")), "c"));
-        Assert.Throws<HearthException>(() => PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri.container-type", "other")), "c"));
+            PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri-o.ContainerType", "container"), ("io.kubernetes.cri-o.SandboxID", "q")), "c", "/not-there"));
+        Assert.Throws<HearthException>(() => PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri.container-type", "container")), "c", "/not-there"));
+        Assert.Throws<HearthException>(() => PodIdentity.Of(ShimUnderTest.Specification("", ("io.kubernetes.cri.container-type", "other")), "c", "/not-there"));
     }
 }

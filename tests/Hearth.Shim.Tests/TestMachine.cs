@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using Hearth.Agent.Protocol;
 using Hearth.Linux;
 using Hearth.Linux.Native;
+using Hearth.Linux.Netlink;
+using Hearth.Network;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Machine;
 using Hearth.Shim.Protocol.Tasks;
@@ -112,19 +114,30 @@ public sealed class TestMachine : IPodMachine
     /// <summary>How often it was asked for.</summary>
     public int NetworkJoined { get; private set; }
 
+    /// <summary>What asking for it comes to.</summary>
+    public Task JoiningNetwork { get; set; } = Task.CompletedTask;
+
     public Task JoinNetworkAsync(CancellationToken cancellation)
     {
         NetworkJoined++;
-        return Task.CompletedTask;
+        return JoiningNetwork;
     }
+
+    /// <summary>The namespace that it is watched in; null for a network that cannot change.</summary>
+    public string? Network { get; set; }
+
+    public RouteWatch? WatchNetwork() => Network is null ? null : NetworkNamespace.Run(Network, static () => new RouteWatch());
 
     /// <summary>For which resolvers it was asked, in order.</summary>
     public List<IPAddress> NamesServed { get; } = [];
 
+    /// <summary>What asking for them comes to.</summary>
+    public Task ServingNames { get; set; } = Task.CompletedTask;
+
     public Task ServeNamesAsync(IPAddress resolver, CancellationToken cancellation)
     {
         NamesServed.Add(resolver);
-        return Task.CompletedTask;
+        return ServingNames;
     }
 
     public Task PauseAsync(CancellationToken cancellation)

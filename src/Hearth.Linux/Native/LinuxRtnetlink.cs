@@ -6,6 +6,11 @@ namespace Hearth.Linux.Native;
 public static class LinuxRtnetlink
 {
     public const int NETLINK_ROUTE = 0;
+    public const uint RTMGRP_LINK = 1;
+    public const uint RTMGRP_IPV4_IFADDR = 0x10;
+    public const uint RTMGRP_IPV4_ROUTE = 0x40;
+    public const uint RTMGRP_IPV6_IFADDR = 0x100;
+    public const uint RTMGRP_IPV6_ROUTE = 0x400;
     public const ushort NLMSG_ERROR = 2;
     public const ushort NLMSG_DONE = 3;
     public const ushort NLM_F_REQUEST = 1;
@@ -23,6 +28,7 @@ public static class LinuxRtnetlink
     public const ushort RTM_NEWADDR = 20;
     public const ushort RTM_GETADDR = 22;
     public const ushort RTM_NEWROUTE = 24;
+    public const ushort RTM_DELROUTE = 25;
     public const ushort RTM_GETROUTE = 26;
     public const ushort RTM_NEWNEIGH = 28;
     public const ushort RTM_GETNEIGH = 30;
@@ -51,6 +57,7 @@ public static class LinuxRtnetlink
     public const byte RTPROT_BOOT = 3;
     public const byte RT_SCOPE_UNIVERSE = 0;
     public const byte RT_SCOPE_LINK = 253;
+    public const byte RT_SCOPE_NOWHERE = 255;
     public const byte RTN_UNICAST = 1;
     public const uint RTNH_F_ONLINK = 4;
     public const ushort NDA_DST = 1;
@@ -61,6 +68,16 @@ public static class LinuxRtnetlink
     public const uint IFF_LOWER_UP = 0x10000;
     public const ushort TCA_KIND = 1;
     public const ushort TCA_OPTIONS = 2;
+}
+
+/// <summary>struct sockaddr_nl.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct sockaddr_nl
+{
+    public ushort nl_family;
+    public ushort nl_pad;
+    public uint nl_pid;
+    public uint nl_groups;
 }
 
 /// <summary>struct nlmsghdr.</summary>

@@ -33,6 +33,9 @@ public static unsafe partial class SysSocket
     public static partial int bind(int fd, sockaddr_un* addr, uint len);
 
     [LibraryImport(Libc.Name, SetLastError = true)]
+    public static partial int bind(int fd, sockaddr_nl* addr, uint len);
+
+    [LibraryImport(Libc.Name, SetLastError = true)]
     public static partial int connect(int fd, sockaddr_un* addr, uint len);
 
     [LibraryImport(Libc.Name, SetLastError = true)]

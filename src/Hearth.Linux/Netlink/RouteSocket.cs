@@ -64,20 +64,44 @@ public sealed unsafe partial class RouteSocket : IDisposable
     }
 
     /// <summary>Adds a route.</summary>
-    public void AddRoute(RouteSpec route)
+    public void AddRoute(RouteSpec route) => Send(
+        Describe(
+            new NetlinkMessage(LinuxRtnetlink.RTM_NEWROUTE, LinuxRtnetlink.NLM_F_CREATE | LinuxRtnetlink.NLM_F_REPLACE),
+            route,
+            LinuxRtnetlink.RTPROT_BOOT,
+            route.Gateway is null ? LinuxRtnetlink.RT_SCOPE_LINK : LinuxRtnetlink.RT_SCOPE_UNIVERSE),
+        $"add route {route}");
+
+    /// <summary>Removes a route, whoever added it. One that is not there is no error.</summary>
+    public void RemoveRoute(RouteSpec route) => TrySend(
+        Describe(new NetlinkMessage(LinuxRtnetlink.RTM_DELROUTE, 0), route, 0, LinuxRtnetlink.RT_SCOPE_NOWHERE), $"remove route {route}", Errno.ESRCH);
+
+    /// <summary>Adds a neighbour that is never asked for.</summary>
+    public void AddNeighbour(int link, IPAddress address, ReadOnlySpan<byte> hardwareAddress) => Send(
+        new NetlinkMessage(LinuxRtnetlink.RTM_NEWNEIGH, LinuxRtnetlink.NLM_F_CREATE | LinuxRtnetlink.NLM_F_REPLACE)
+            .Append(new ndmsg { ndm_family = FamilyOf(address), ndm_ifindex = link, ndm_state = LinuxRtnetlink.NUD_PERMANENT })
+            .Attribute(LinuxRtnetlink.NDA_DST, address.GetAddressBytes())
+            .Attribute(LinuxRtnetlink.NDA_LLADDR, hardwareAddress),
+        $"add neighbour {address} to link {link}");
+
+    public void Dispose() => _socket.Dispose();
+
+    private static byte FamilyOf(IPAddress address) =>
+        (byte)(address.AddressFamily == AddressFamily.InterNetworkV6 ? SysSocket.AF_INET6 : SysSocket.AF_INET);
+
+    private static NetlinkMessage Describe(NetlinkMessage message, RouteSpec route, byte protocol, byte scope)
     {
         IPAddress family = route.Gateway ?? route.Destination?.BaseAddress ?? route.Source ?? IPAddress.Any;
-        NetlinkMessage message = new NetlinkMessage(LinuxRtnetlink.RTM_NEWROUTE, LinuxRtnetlink.NLM_F_CREATE | LinuxRtnetlink.NLM_F_REPLACE)
-            .Append(new rtmsg
-            {
-                rtm_family = FamilyOf(family),
-                rtm_dst_len = (byte)(route.Destination?.PrefixLength ?? 0),
-                rtm_table = LinuxRtnetlink.RT_TABLE_MAIN,
-                rtm_protocol = LinuxRtnetlink.RTPROT_BOOT,
-                rtm_scope = route.Gateway is null ? LinuxRtnetlink.RT_SCOPE_LINK : LinuxRtnetlink.RT_SCOPE_UNIVERSE,
-                rtm_type = LinuxRtnetlink.RTN_UNICAST,
-                rtm_flags = route.OnLink ? LinuxRtnetlink.RTNH_F_ONLINK : 0,
-            });
+        message.Append(new rtmsg
+        {
+            rtm_family = FamilyOf(family),
+            rtm_dst_len = (byte)(route.Destination?.PrefixLength ?? 0),
+            rtm_table = LinuxRtnetlink.RT_TABLE_MAIN,
+            rtm_protocol = protocol,
+            rtm_scope = scope,
+            rtm_type = LinuxRtnetlink.RTN_UNICAST,
+            rtm_flags = route.OnLink ? LinuxRtnetlink.RTNH_F_ONLINK : 0,
+        });
         if (route.Destination is { } destination)
         {
             message.Attribute(LinuxRtnetlink.RTA_DST, destination.BaseAddress.GetAddressBytes());
@@ -103,21 +127,8 @@ public sealed unsafe partial class RouteSocket : IDisposable
             message.Attribute(LinuxRtnetlink.RTA_PRIORITY, route.Metric);
         }
 
-        Send(message, $"add route {route}");
+        return message;
     }
-
-    /// <summary>Adds a neighbour that is never asked for.</summary>
-    public void AddNeighbour(int link, IPAddress address, ReadOnlySpan<byte> hardwareAddress) => Send(
-        new NetlinkMessage(LinuxRtnetlink.RTM_NEWNEIGH, LinuxRtnetlink.NLM_F_CREATE | LinuxRtnetlink.NLM_F_REPLACE)
-            .Append(new ndmsg { ndm_family = FamilyOf(address), ndm_ifindex = link, ndm_state = LinuxRtnetlink.NUD_PERMANENT })
-            .Attribute(LinuxRtnetlink.NDA_DST, address.GetAddressBytes())
-            .Attribute(LinuxRtnetlink.NDA_LLADDR, hardwareAddress),
-        $"add neighbour {address} to link {link}");
-
-    public void Dispose() => _socket.Dispose();
-
-    private static byte FamilyOf(IPAddress address) =>
-        (byte)(address.AddressFamily == AddressFamily.InterNetworkV6 ? SysSocket.AF_INET6 : SysSocket.AF_INET);
 
     private void Send(NetlinkMessage message, string what)
     {

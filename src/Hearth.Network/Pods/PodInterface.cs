@@ -5,6 +5,9 @@ namespace Hearth.Network.Pods;
 /// <summary>An interface of a pod's network namespace, joined to a TAP: what a microVM's interface must be given to stand in for it.</summary>
 public sealed record PodInterface
 {
+    /// <summary>Its index in the namespace, which no other has as long as it is there.</summary>
+    public required int Index { get; init; }
+
     /// <summary>In the namespace and in the guest: <c>eth0</c>.</summary>
     public required string Name { get; init; }
 
@@ -26,9 +29,14 @@ public sealed record PodInterface
     public required IReadOnlyList<PodNeighbour> Neighbours { get; init; }
 }
 
-/// <summary>A TAP without an interface yet.</summary>
+/// <summary>What has become of a namespace's interfaces.</summary>
+/// <param name="Interfaces">Joined to a TAP each, as they are now.</param>
+/// <param name="Left">Names of those that no TAP was free for.</param>
+public sealed record JoinedInterfaces(IReadOnlyList<PodInterface> Interfaces, IReadOnlyList<string> Left);
+
+/// <summary>A TAP without an interface yet, or one whose interface has gone.</summary>
 /// <param name="TapName">In the namespace; the monitor opens it.</param>
-/// <param name="HardwareAddress">By which the guest knows the device until it stands in for an interface.</param>
+/// <param name="HardwareAddress">By which the guest knows the device as long as it stands in for no interface.</param>
 public sealed record SpareInterface(string TapName, string HardwareAddress);
 
 /// <summary>An address with the length of its prefix; <see cref="ToString"/> is <c>10.0.0.2/24</c>.</summary>

@@ -9,7 +9,7 @@ namespace Hearth.Network.Pods;
 /// <summary>
 /// The pod's end of the network for a microVM: each interface that CNI left in the namespace is joined to a TAP by two
 /// redirections of traffic control, so that the guest speaks with the interface's own addresses. The addresses stay on the
-/// interface, for plugins that check them; the namespace's own stack hears nothing any more. Thread: any; one call at a
+/// interface, for plugins that check them; the namespace's own stack hears nothing of it any more. Thread: any; one call at a
 /// time for a namespace.
 /// </summary>
 public static class PodNetwork
@@ -52,27 +52,16 @@ public static class PodNetwork
             return (IReadOnlyList<SpareInterface>)spares;
         });
 
-    /// <summary>Joins the interfaces that are there by now, each to one of the spares, in their order.</summary>
-    /// <returns>The interfaces; none if there are none yet.</returns>
-    /// <exception cref="HearthException">There are more than spares, or one cannot serve a guest.</exception>
-    public static Task<IReadOnlyList<PodInterface>> JoinAsync(string path, IReadOnlyList<SpareInterface> spares) => InNamespaceAsync(
-        path,
-        routes =>
-        {
-            List<(LinkRecord Link, PodInterface Interface)> found = Describe(routes);
-            if (found.Count > spares.Count)
-            {
-                throw new HearthException(
-                    $"The container has {found.Count} networks, which came when its machine ran already; that has {spares.Count} interfaces in reserve (spare_interfaces of [microvm] in hearth.toml).");
-            }
-
-            foreach ((LinkRecord link, SpareInterface spare) in found.Select(static one => one.Link).Zip(spares))
-            {
-                Connect(routes, link, RouteSocket.IndexOf(spare.TapName));
-            }
-
-            return (IReadOnlyList<PodInterface>)[.. found.Select((pair, i) => pair.Interface with { TapName = spares[i].TapName })];
-        });
+    /// <summary>
+    /// Joins the interfaces that are there by now, each to one of the TAPs: one that was joined keeps its own, and the TAPs of those that have
+    /// gone are free again.
+    /// </summary>
+    /// <param name="path">The namespace's file.</param>
+    /// <param name="devices">All there are.</param>
+    /// <param name="joined">Those that the call before this one joined; none at first.</param>
+    /// <exception cref="HearthException">One cannot serve a guest, or the kernel refuses.</exception>
+    public static Task<JoinedInterfaces> JoinAsync(string path, IReadOnlyList<SpareInterface> devices, IReadOnlyList<PodInterface> joined) =>
+        InNamespaceAsync(path, routes => Join(routes, devices, joined));
 
     /// <summary>Takes TAPs and redirections away. A namespace that is gone, or has none, is no error.</summary>
     public static async Task DetachAsync(string path)
@@ -110,7 +99,7 @@ public static class PodNetwork
         // An earlier monitor of the same pod has ended.
         if (routes.ListLinks().Any(static link => IsOurs(link) && link.Carrier))
         {
-            throw new HearthException("Its network is another machine's already, and two cannot be in one: containers that share a network have to be of one pod, or run by hearth-oci, which puts them into one machine.");
+            throw new HearthException("Its network is another machine's already, and two cannot be in one: containers that share a network are in one machine where the same manager runs them, and not otherwise.");
         }
 
         Detach(routes);
@@ -129,6 +118,48 @@ public static class PodNetwork
         }
 
         return [.. found.Select(static pair => pair.Interface)];
+    }
+
+    private static JoinedInterfaces Join(RouteSocket routes, IReadOnlyList<SpareInterface> devices, IReadOnlyList<PodInterface> joined)
+    {
+        List<(LinkRecord Link, PodInterface Interface)> found = Describe(routes);
+        Dictionary<int, PodInterface> kept = joined.Where(before => found.Exists(now => now.Link.Index == before.Index)).ToDictionary(static before => before.Index);
+        var free = new Queue<string>(devices.Select(static device => device.TapName).Except(kept.Values.Select(static one => one.TapName)));
+        foreach (string tap in joined.Select(static before => before.TapName).Intersect(free))
+        {
+            routes.RemoveRedirect(RouteSocket.IndexOf(tap), Priority);
+        }
+
+        var now = new List<PodInterface>();
+        var left = new List<string>();
+        foreach ((LinkRecord link, PodInterface described) in found)
+        {
+            if (kept.TryGetValue(link.Index, out PodInterface? before))
+            {
+                // Only if it has changed: who watches the namespace is told of it.
+                if (before.Mtu != link.Mtu)
+                {
+                    routes.SetMtu(RouteSocket.IndexOf(before.TapName), link.Mtu);
+                }
+
+                now.Add(described with { TapName = before.TapName });
+            }
+            else if (free.TryDequeue(out string? tap))
+            {
+                int index = RouteSocket.IndexOf(tap);
+                // Of a link that was down meanwhile, or of a call that failed: what is there goes first.
+                routes.RemoveRedirect(link.Index, Priority);
+                routes.RemoveRedirect(index, Priority);
+                Connect(routes, link, index);
+                now.Add(described with { TapName = tap });
+            }
+            else
+            {
+                left.Add(link.Name);
+            }
+        }
+
+        return new JoinedInterfaces(now, left);
     }
 
     // Its index is returned.
@@ -203,6 +234,7 @@ public static class PodNetwork
             List<PodAddress> given = [.. own.Select(address => Given(address, byLink))];
             found.Add((link, new PodInterface
             {
+                Index = link.Index,
                 Name = link.Name,
                 TapName = $"{TapPrefix}{link.Index}",
                 HardwareAddress = Format(link.HardwareAddress),

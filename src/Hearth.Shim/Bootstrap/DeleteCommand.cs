@@ -125,12 +125,12 @@ public static class DeleteCommand
     {
         try
         {
-            return PodIdentity.Of(ContainerCreation.ReadSpec(bundle), id);
+            return PodIdentity.Of(ContainerCreation.ReadSpec(bundle), id, bundle);
         }
         catch (TtrpcException)
         {
             // The bundle is gone, or half of it: a pod of its own has the container's id.
-            return new PodIdentity(BundleKind.Alone, id);
+            return PodIdentity.Chosen(bundle) ?? new PodIdentity(BundleKind.Alone, id);
         }
     }
 

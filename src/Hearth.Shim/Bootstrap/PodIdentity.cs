@@ -16,13 +16,16 @@ public enum BundleKind
     Member,
 }
 
-/// <summary>Which pod a bundle belongs to, by its annotations.</summary>
+/// <summary>Which pod a bundle belongs to: by its annotations, or as it was chosen for it (<see cref="PodChoice"/>).</summary>
 /// <param name="Kind">What it is there.</param>
 /// <param name="PodId">The pod's id.</param>
 public sealed record PodIdentity(BundleKind Kind, string PodId)
 {
     /// <summary>The annotation of a pod without a sandbox whose id is not that of its first container.</summary>
     public const string OwnPod = "io.hearth.pod-id";
+
+    // In the bundle, beside config.json, which is the manager's.
+    private const string FileName = "hearth-pod";
 
     // containerd's, and CRI-O's.
     private static readonly (string Kind, string Pod)[] s_annotations =
@@ -31,8 +34,15 @@ public sealed record PodIdentity(BundleKind Kind, string PodId)
         ("io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"),
     ];
 
+    /// <param name="spec">The bundle's specification.</param>
+    /// <param name="containerId">Whose it is.</param>
+    /// <param name="bundle">Its folder.</param>
     /// <exception cref="HearthException">The annotations contradict themselves.</exception>
-    public static PodIdentity Of(RuntimeSpec spec, string containerId)
+    public static PodIdentity Of(RuntimeSpec spec, string containerId, string bundle) =>
+        OfAnnotations(spec, containerId) ?? Chosen(bundle) ?? new PodIdentity(BundleKind.Alone, containerId);
+
+    /// <summary>What the annotations say; null if nothing.</summary>
+    public static PodIdentity? OfAnnotations(RuntimeSpec spec, string containerId)
     {
         foreach ((string kindName, string podName) in s_annotations)
         {
@@ -51,6 +61,16 @@ public sealed record PodIdentity(BundleKind Kind, string PodId)
             };
         }
 
-        return new PodIdentity(BundleKind.Alone, spec.Annotations?.GetValueOrDefault(OwnPod) is { Length: > 0 } own ? own : containerId);
+        return spec.Annotations?.GetValueOrDefault(OwnPod) is { Length: > 0 } own ? new PodIdentity(BundleKind.Alone, own) : null;
+    }
+
+    /// <summary>Writes it into a bundle, for whoever has to know it later.</summary>
+    public void Choose(string bundle) => File.WriteAllText(Path.Combine(bundle, FileName), $"{Kind} {PodId}");
+
+    /// <summary>What was written there; null if nothing.</summary>
+    public static PodIdentity? Chosen(string bundle)
+    {
+        string file = Path.Combine(bundle, FileName);
+        return File.Exists(file) && File.ReadAllText(file).Split(' ', 2) is [var kind, var pod] && Enum.TryParse(kind, out BundleKind parsed) ? new PodIdentity(parsed, pod) : null;
     }
 }

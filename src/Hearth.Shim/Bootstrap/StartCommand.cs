@@ -31,9 +31,26 @@ public static class StartCommand
 
         string bundle = Path.GetFullPath(arguments.Bundle.Length == 0 ? "." : arguments.Bundle);
         RuntimeSpec? spec = ReadSpec(bundle);
-        PodIdentity identity = spec is null ? new PodIdentity(BundleKind.Sandbox, arguments.Id) : PodIdentity.Of(spec, arguments.Id);
+        string? network = spec?.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path;
         HearthConfig config = ShimConfig.Read(input.ConfigPath);
-        ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : ShimPaths.Of(config, arguments.Namespace, identity.PodId, arguments.Address);
+        ShimPaths PathsOf(string pod) => ShimPaths.Of(config, arguments.Namespace, pod, arguments.Address);
+
+        PodIdentity identity;
+        if (spec is null)
+        {
+            identity = new PodIdentity(BundleKind.Sandbox, arguments.Id);
+        }
+        else if (PodIdentity.OfAnnotations(spec, arguments.Id) is { } said)
+        {
+            identity = said;
+        }
+        else
+        {
+            identity = arguments.Socket.Length > 0 ? new PodIdentity(BundleKind.Alone, arguments.Id) : PodChoice.Of(arguments.Id, network, PathsOf);
+            identity.Choose(bundle);
+        }
+
+        ShimPaths paths = arguments.Socket.Length > 0 ? ShimPaths.OfSocket(arguments.Socket) : PathsOf(identity.PodId);
         // Two starts for one pod at a time would each take the other's socket for one that was left.
         using (paths.Lock())
         {
@@ -55,7 +72,7 @@ public static class StartCommand
                     EventsAddress = EventsAddress(input.Parameters),
                     ConfigPath = input.ConfigPath,
                     HookProgram = ManagerProgram.PathOf(spec?.Hooks),
-                    Network = spec?.Linux?.Namespaces.FirstOrDefault(static one => one.Type == "network")?.Path,
+                    Network = network,
                 });
             }
         }

@@ -1,5 +1,6 @@
 using Hearth.Agent.Protocol;
 using Hearth.Configuration;
+using Hearth.Linux.Netlink;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol.Tasks;
 
@@ -78,9 +79,12 @@ public interface IPodMachine : IAsyncDisposable
     /// <summary>Opens a TCP connection to a port of the guest's loopback interface.</summary>
     Task<Stream> ConnectPortAsync(ushort port, CancellationToken cancellation);
 
-    /// <summary>Gives the guest the interfaces that have come into the pod's network namespace since, if it had none. Doing it twice is no error.</summary>
+    /// <summary>Gives the guest the interfaces that have come into the pod's network namespace since, if it had none, and takes those that have gone.</summary>
     /// <exception cref="Hearth.Linux.HearthException">There are more than were kept in reserve.</exception>
     Task JoinNetworkAsync(CancellationToken cancellation);
+
+    /// <summary>Watches for a change that <see cref="JoinNetworkAsync"/> would see; null where there can be none.</summary>
+    RouteWatch? WatchNetwork();
 
     /// <summary>Lets the guest ask a resolver that is in the pod's network namespace, on the loopback there. Doing it twice is no error.</summary>
     Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation);

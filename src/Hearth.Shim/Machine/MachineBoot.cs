@@ -49,6 +49,7 @@ internal sealed class MachineBoot : IAsyncDisposable
         {
             _parts = new MachineParts(folder, new MachineRecord
             {
+                PodId = _options.PodId,
                 NetworkNamespace = _options.NetworkNamespace,
                 ScratchDisk = HasScratch ? $"{scratchFolder}/{scratchName}" : null,
             });
@@ -62,8 +63,9 @@ internal sealed class MachineBoot : IAsyncDisposable
         }
 
         IMonitorFiles files = Parts.Prepare(_options);
-        Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
         string space = _options.NetworkNamespace is { } given ? ManagerNetwork.Enter(given) : ManagerNetwork.MakeOwn();
+        Parts.IsIn(space);
+        Task<string>? scratch = HasScratch ? Task.Run(() => ScratchDisk.CreateAsync(scratchFolder, scratchName, _config.ScratchMib, cancellation), cancellation) : null;
         Task<PodLinks> network = PodLinks.AttachAsync(space, _options.SpareInterfaces, files.Owner);
         _times.Ended("files");
         try

@@ -61,6 +61,13 @@ internal sealed class MachineParts : IAsyncDisposable
         return Files = new MonitorJail(Folder.Path, ProgramFinder.Find(options.Config.Microvm.Monitor, "monitor"), id, user, Cgroup);
     }
 
+    /// <summary>Which network namespace the monitor is in.</summary>
+    public void IsIn(string space)
+    {
+        ulong inode = Namespaces.InodeOf(space);
+        WriteDown(record => record with { NetworkInode = inode });
+    }
+
     /// <summary>Why a machine whose monitor has ended by itself has ended.</summary>
     /// <param name="status">The monitor's exit status.</param>
     public string ReasonOf(int status) => MonitorEnd.ReasonOf(status, Monitor?.Process.Output.Lines(int.MaxValue) ?? "", Cgroup);

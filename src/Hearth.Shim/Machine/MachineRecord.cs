@@ -6,8 +6,13 @@ namespace Hearth.Shim.Machine;
 /// <summary>What a machine has taken from the host, for whoever cleans up after a shim that died. A file in the pod's folder.</summary>
 internal sealed record MachineRecord
 {
+    public string? PodId { get; init; }
+
     /// <summary>The pod's network namespace, joined to TAPs; null for none.</summary>
     public string? NetworkNamespace { get; init; }
+
+    /// <summary>The inode of the namespace that the monitor is in, which no other has as long as it is; 0 before it is known.</summary>
+    public ulong NetworkInode { get; init; }
 
     /// <summary>The scratch disk, which has a name only until the machine has opened it.</summary>
     public string? ScratchDisk { get; init; }

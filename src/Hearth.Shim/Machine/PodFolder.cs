@@ -44,7 +44,10 @@ internal sealed class PodFolder : IDisposable
     /// <summary>What virtiofsd serves.</summary>
     public string Shared => $"{Path}/shared";
 
-    public string Record => $"{Path}/machine.json";
+    public string Record => RecordIn(Path);
+
+    /// <summary>Where a pod's folder has its <see cref="MachineRecord"/>.</summary>
+    public static string RecordIn(string folder) => $"{folder}/machine.json";
 
     /// <summary>Waits for whoever has a pod's folder.</summary>
     /// <param name="path">The folder's.</param>

@@ -68,7 +68,7 @@ public static class PodMachine
         }
 
         string path = Path.GetFullPath(folder);
-        MachineRecord record = MachineRecord.TryRead($"{path}/machine.json") ?? new MachineRecord();
+        MachineRecord record = MachineRecord.TryRead(PodFolder.RecordIn(path)) ?? new MachineRecord();
         await MachineRemains.EndAsync(path, record).ConfigureAwait(false);
         await MachineRemains.RemoveAsync(path, record).ConfigureAwait(false);
     }

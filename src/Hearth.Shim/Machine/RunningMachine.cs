@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Hearth.Agent.Protocol;
 using Hearth.Firecracker;
 using Hearth.Linux;
+using Hearth.Linux.Netlink;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol.Tasks;
 using Hearth.Ttrpc;
@@ -35,7 +36,6 @@ internal sealed class RunningMachine : IPodMachine
 
     // Containers of one pod may start at one time.
     private readonly SemaphoreSlim _joining = new(1, 1);
-    private bool _joined;
     private NameRelay? _names;
     private volatile bool _stopping;
     private int _imageVolumeNumber;
@@ -136,17 +136,15 @@ internal sealed class RunningMachine : IPodMachine
         await _joining.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (!_joined && await _links.JoinAsync().ConfigureAwait(false) is { } network)
-            {
-                await Agent.ConfigureNetworkAsync(network, cancellation).ConfigureAwait(false);
-                _joined = true;
-            }
+            await _links.FollowAsync(change => Agent.ConfigureNetworkAsync(change, cancellation)).ConfigureAwait(false);
         }
         finally
         {
             _joining.Release();
         }
     }
+
+    public RouteWatch? WatchNetwork() => _links.Watch();
 
     public async Task ServeNamesAsync(System.Net.IPAddress resolver, CancellationToken cancellation)
     {

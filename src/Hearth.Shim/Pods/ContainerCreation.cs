@@ -77,7 +77,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
 
             container.Init.HostPid = pod.MonitorPid;
             await container.Hooks.RunBeforeAsync((int)pod.MonitorPid).ConfigureAwait(false);
-            await pod.Machine.JoinNetworkAsync(cancellation).ConfigureAwait(false);
+            await pod.JoinNetworkAsync(container, cancellation).ConfigureAwait(false);
             if (guest is not null)
             {
                 await MakeAsync(container, guest, cancellation).ConfigureAwait(false);
@@ -98,7 +98,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
         PodIdentity identity;
         try
         {
-            identity = PodIdentity.Of(spec, request.Id);
+            identity = PodIdentity.Of(spec, request.Id, request.Bundle);
         }
         catch (HearthException e)
         {
@@ -110,11 +110,13 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
             throw new TtrpcException(StatusCode.InvalidArgument, $"The container \"{request.Id}\" is of the pod \"{identity.PodId}\"; this is the shim of \"{pod.Options.PodId}\".");
         }
 
-        if (identity.Kind != BundleKind.Member)
+        // Of a pod's containers the pod's manager has seen to it.
+        if (identity.Kind != BundleKind.Member || PodIdentity.OfAnnotations(spec, request.Id) is null)
         {
-            HostNamespaces.Check(spec);
+            HostNamespaces.Check(spec, pod.MonitorPid);
         }
-        else if (pod.Names is { } names)
+
+        if (identity.Kind == BundleKind.Member && pod.Names is { } names)
         {
             spec = names.MountIn(spec);
         }

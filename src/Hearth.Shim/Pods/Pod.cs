@@ -26,6 +26,7 @@ internal sealed class Pod : IAsyncDisposable
     private readonly SemaphoreSlim _ending = new(1);
     private readonly Thread _loopThread;
     private IPodMachine? _machine;
+    private NetworkFollower? _network;
     private string _reason = "The pod has no machine yet.";
 
     public Pod(PodOptions options)
@@ -68,7 +69,18 @@ internal sealed class Pod : IAsyncDisposable
     public string Reason => IsReady ? "" : _reason;
 
     /// <summary>The machine is stopped with everything in it.</summary>
-    public bool MachinePaused { get; set; }
+    public bool MachinePaused
+    {
+        get;
+        set
+        {
+            field = value;
+            if (!value)
+            {
+                _network?.CatchUp();
+            }
+        }
+    }
 
     /// <summary>The process on the host whose end is the pod's; 0 when there is none.</summary>
     public uint MonitorPid => (uint)(_machine?.MonitorPid ?? 0);
@@ -154,6 +166,40 @@ internal sealed class Pod : IAsyncDisposable
         _ = WatchMemoryAsync(machine);
     }
 
+    /// <summary>Gives the guest what has come into the pod's network namespace since.</summary>
+    /// <param name="container">For whose sake: what is wrong with the network of a pod that goes on is no error of one that joins it.</param>
+    /// <param name="cancellation">Ends the attempt.</param>
+    /// <exception cref="HearthException">The guest cannot have all of it.</exception>
+    public async Task JoinNetworkAsync(PodContainer container, CancellationToken cancellation)
+    {
+        try
+        {
+            await Machine.JoinNetworkAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (HearthException e) when (container.Kind == BundleKind.Member)
+        {
+            Log.Error($"{container.Id}: {e.Message}");
+        }
+    }
+
+    /// <summary>The same, and from now on whenever it changes.</summary>
+    /// <param name="container">For whose sake.</param>
+    /// <exception cref="HearthException">The guest cannot have all of it.</exception>
+    public async Task FollowNetworkAsync(PodContainer container)
+    {
+        await _ending.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            _network ??= NetworkFollower.Start(this, Machine);
+        }
+        finally
+        {
+            _ending.Release();
+        }
+
+        await JoinNetworkAsync(container, CancellationToken.None).ConfigureAwait(false);
+    }
+
     /// <summary>The machine has grown.</summary>
     public void HasSize(MachineSize size) => Size = size;
 
@@ -173,6 +219,12 @@ internal sealed class Pod : IAsyncDisposable
             _reason = reason;
             _machine = null;
             MachinePaused = false;
+            if (_network is not null)
+            {
+                await _network.DisposeAsync().ConfigureAwait(false);
+                _network = null;
+            }
+
             try
             {
                 await machine.DisposeAsync().ConfigureAwait(false);

@@ -187,8 +187,8 @@ internal sealed class ProcessControl(Pod pod)
     // container for good whose process has not ended.
     private async Task StartInGuestAsync(PodContainer container)
     {
-        // Docker, since 28, makes the network between create and start.
-        await pod.Machine.JoinNetworkAsync(CancellationToken.None).ConfigureAwait(false);
+        // Docker, since 28, makes the network between create and start, and any changes it later.
+        await pod.FollowNetworkAsync(container).ConfigureAwait(false);
         if (NameRelay.ResolverOf(container.Spec.Mounts) is { } resolver)
         {
             await pod.Machine.ServeNamesAsync(resolver, CancellationToken.None).ConfigureAwait(false);

@@ -15,17 +15,27 @@ internal static class HostNamespaces
         [("pid", "processes (hostPID, --pid host)"), ("ipc", "IPC (hostIPC, --ipc host)"), ("uts", "hostname (--uts host)")];
 
     /// <param name="spec">Of a pod, or of a container by itself. One in a pod is in the pod's: its paths name those of the monitor, which are the host's.</param>
+    /// <param name="monitor">The process that stands for the pod's containers; 0 before there is one.</param>
     /// <exception cref="TtrpcException">InvalidArgument.</exception>
-    public static void Check(RuntimeSpec spec)
+    public static void Check(RuntimeSpec spec, uint monitor)
     {
         foreach ((string kind, string asked) in s_kinds)
         {
             NamespaceSpec? wanted = spec.Linux?.Namespaces.FirstOrDefault(one => one.Type == kind);
-            if (wanted is null || (wanted.Path is { Length: > 0 } path && Namespaces.IsOwn(path, kind)))
+            string path = wanted?.Path ?? "";
+            bool isMachines = path.StartsWith($"/proc/{monitor}/", StringComparison.Ordinal);
+            if (wanted is null || (path.Length > 0 && !isMachines && Namespaces.IsOwn(path, kind)))
             {
                 throw new TtrpcException(
                     StatusCode.InvalidArgument,
                     $"The pod asks for the host's {asked}, which a machine cannot give it: leave that out (linux.namespaces has an entry \"{kind}\"), or use a runtime of processes (hearthd's handler \"oci\", or runc).");
+            }
+
+            if (path.StartsWith("/proc/", StringComparison.Ordinal) && !isMachines)
+            {
+                throw new TtrpcException(
+                    StatusCode.InvalidArgument,
+                    $"The container is to share the {kind} namespace of {path}, which is not in its machine: containers share one by their network (--network container:NAME, or a pod).");
             }
         }
     }

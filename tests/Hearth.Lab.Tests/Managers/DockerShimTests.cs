@@ -28,27 +28,19 @@ public sealed class DockerShimLab : DockerLab
 public sealed class DockerShimTests(DockerShimLab lab) : DockerRuntimeTests(lab), IClassFixture<DockerShimLab>
 {
     [Fact]
-    public void A_container_in_two_networks_is_in_both_and_one_in_anothers_network_is_refused()
+    public void A_container_in_two_networks_is_in_both()
     {
         Docker.Ready();
         HostState before = Docker.Count();
         Docker.Ok("network", "create", "one");
         Docker.Ok("network", "create", "two");
-        Docker.Ok("run", "-d", "--name", "both", "--runtime", Docker.Runtime, "--network", "one", "--network", "two", Docker.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait");
-        string[] links = Docker.Ok("exec", "both", "sh", "-c", "ls /sys/class/net").Split('\n');
-        Assert.Equal(["eth0", "eth1", "lo"], links);
-        foreach (string network in (string[])["one", "two"])
-        {
-            string gateway = Docker.Ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network);
-            Docker.Ok("exec", "both", "ping", "-c", "1", "-W", "60", gateway);
-        }
+        Docker.Ok("run", "-d", "--name", "both", "--runtime", Docker.Runtime, "--network", "one", "--network", "two", Docker.Busybox, "sh", "-c", Service);
 
+        Assert.Equal(2, LinksOf("both"));
+        Reaches("both", "one");
+        Reaches("both", "two");
         // By Docker's resolver, which is on the host.
-        Assert.Contains(Docker.Ok("inspect", "-f", "{{.NetworkSettings.Networks.one.IPAddress}}", "both"), Docker.Ok("exec", "both", "nslookup", "both"));
-
-        (int status, string output, string errors) = Docker.Docker("run", "--rm", "--runtime", Docker.Runtime, "--network", "container:both", Docker.Busybox, "true");
-        Assert.True(status == 125 && errors.Contains("is another machine's already"), $"{status}: {output}{errors}");
-        Assert.Equal("there", Docker.Ok("exec", "both", "echo", "there"));
+        Assert.Contains(AddressOf("both", "one"), Docker.Ok("exec", "both", "nslookup", "both"));
 
         Docker.Ok("rm", "-f", "both");
         Docker.Ok("network", "rm", "one", "two");

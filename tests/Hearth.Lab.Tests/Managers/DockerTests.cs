@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Hearth.Lab.Tests.Pods;
 
 namespace Hearth.Lab.Tests.Managers;
@@ -5,30 +7,26 @@ namespace Hearth.Lab.Tests.Managers;
 /// <summary>Debian's own Docker runs containers in our machines by containerd's shim for runc and hearth-oci.</summary>
 public sealed class DockerTests(DockerLab lab) : DockerRuntimeTests(lab), IClassFixture<DockerLab>
 {
-    /// <summary>Docker deletes a container whenever it has ended; what joined its network has another manager's life.</summary>
+    /// <summary>Docker looks at the cgroup of the process that stands for the container, and finds the machine there.</summary>
     [Fact]
-    public void What_joined_a_container_goes_on_when_that_ends_and_when_it_starts_again()
+    public void Stats_count_the_machine_and_a_limit_is_the_machines_size()
     {
         Docker.Ready();
         HostState before = Docker.Count();
-        int[] others = ManagerLab.ProcessesWith("--id");
-        string[] service = [Docker.Busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"];
-        Docker.Ok(["run", "-d", "--name", "first", "--runtime", Docker.Runtime, .. service]);
-        Docker.Ok(["run", "-d", "--name", "second", "--runtime", Docker.Runtime, "--network", "container:first", .. service]);
-        int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
+        Docker.Ok("run", "-d", "--name", "counted", "--runtime", Docker.Runtime, "--network", "none", "-m", "200m", Docker.Busybox, "sleep", "100000");
 
-        Docker.Ok("stop", "-t", "60", "first");
-        Assert.Equal("there", Docker.Ok("exec", "second", "echo", "there"));
-        Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+        string id = Docker.Ok("inspect", "-f", "{{.Id}}", "counted");
+        string cgroup = $"/sys/fs/cgroup/docker/{id}";
+        // The process alone takes less.
+        Assert.InRange(long.Parse(File.ReadAllText($"{cgroup}/memory.current"), CultureInfo.InvariantCulture), 32L << 20, long.MaxValue);
+        Assert.InRange(long.Parse(File.ReadAllText($"{cgroup}/memory.max"), CultureInfo.InvariantCulture), 200L << 20, 2L << 30);
+        string said = Docker.Ok("stats", "--no-stream", "--format", "{{.MemUsage}}|{{.PIDs}}", "counted");
+        Match match = Regex.Match(said, @"^([0-9.]+)MiB / .*\|(\d+)$");
+        Assert.True(match.Success, said);
+        Assert.InRange(double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), 20, 1000);
+        Assert.InRange(int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture), 10, 200);
 
-        // Under the same id, in a new network, and so in a machine of its own.
-        Docker.Ok("start", "first");
-        Assert.Equal("here", Docker.Ok("exec", "first", "echo", "here"));
-        int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
-        Docker.Ok("rm", "-f", "second");
-        Assert.Equal("here", Docker.Ok("exec", "first", "echo", "here"));
-        Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
-        Docker.Ok("rm", "-f", "first");
+        Docker.Ok("rm", "-f", "counted");
         Docker.NothingLeft(before, Docker.IsDockers);
     }
 }
@@ -36,6 +34,8 @@ public sealed class DockerTests(DockerLab lab) : DockerRuntimeTests(lab), IClass
 /// <summary>Docker runs containers in our machines, by whatever runtime of ours.</summary>
 public abstract class DockerRuntimeTests(DockerLab lab)
 {
+    private protected const string Service = "trap 'exit 0' TERM; sleep 100000 & wait";
+
     private protected DockerLab Docker => lab;
 
     [Fact]
@@ -70,12 +70,41 @@ public abstract class DockerRuntimeTests(DockerLab lab)
         lab.Ok("cp", "life:/www/index.html", file);
         Assert.Equal("box\n", File.ReadAllText(file));
 
+        Assert.Matches(@"^[1-9][0-9.]*(KiB|MiB) / .*\|[1-9]\d*$", lab.Ok("stats", "--no-stream", "--format", "{{.MemUsage}}|{{.PIDs}}", "life"));
+
         lab.Ok("pause", "life");
         Assert.Contains("Paused", lab.Ok("ps", "--format", "{{.Status}}"));
         lab.Ok("unpause", "life");
         lab.Ok("stop", "-t", "60", "life");
         Assert.Equal("exited 5", lab.Ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "life"));
         lab.Ok("rm", "life");
+        lab.NothingLeft(before, lab.IsDockers);
+    }
+
+    /// <summary>Docker deletes a container whenever it has ended; what joined its network has another manager's life.</summary>
+    [Fact]
+    public void What_joined_a_container_goes_on_when_that_ends_and_when_it_starts_again()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        int[] others = ManagerLab.ProcessesWith("--id");
+        string[] service = [lab.Busybox, "sh", "-c", Service];
+        lab.Ok(["run", "-d", "--name", "first", "--runtime", lab.Runtime, .. service]);
+        lab.Ok(["run", "-d", "--name", "second", "--runtime", lab.Runtime, "--network", "container:first", .. service]);
+        int monitor = Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
+
+        lab.Ok("stop", "-t", "60", "first");
+        Assert.Equal("there", lab.Ok("exec", "second", "echo", "there"));
+        Assert.Equal(monitor, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+
+        // Under the same id, in a new network, and so in a machine of its own.
+        lab.Ok("start", "first");
+        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
+        int again = Assert.Single(ManagerLab.ProcessesWith("--id").Except([.. others, monitor]));
+        lab.Ok("rm", "-f", "second");
+        Assert.Equal("here", lab.Ok("exec", "first", "echo", "here"));
+        Assert.Equal(again, Assert.Single(ManagerLab.ProcessesWith("--id").Except(others)));
+        lab.Ok("rm", "-f", "first");
         lab.NothingLeft(before, lab.IsDockers);
     }
 
@@ -142,4 +171,41 @@ public abstract class DockerRuntimeTests(DockerLab lab)
         Assert.True(status == 125 && errors.Contains(because), $"{status}: {output}{errors}");
         lab.NothingLeft(before, lab.IsDockers);
     }
+
+    /// <summary>Docker's default network has no resolver, and its network may be there before the machine (before 28) or come after it.</summary>
+    [Fact]
+    public void A_container_that_runs_is_connected_to_networks_and_disconnected()
+    {
+        lab.Ready();
+        HostState before = lab.Count();
+        lab.Ok("network", "create", "first");
+        lab.Ok("network", "create", "second");
+        lab.Ok("run", "-d", "--name", "moved", "--runtime", lab.Runtime, lab.Busybox, "sh", "-c", Service);
+        Assert.Equal(1, LinksOf("moved"));
+
+        lab.Ok("network", "connect", "first", "moved");
+        lab.Eventually(() => LinksOf("moved") == 2, Describe);
+        Reaches("moved", "first");
+        Assert.Contains(AddressOf("moved", "first"), lab.Ok("exec", "moved", "nslookup", "moved"));
+        lab.Ok("network", "disconnect", "bridge", "moved");
+        lab.Eventually(() => LinksOf("moved") == 1, Describe);
+        lab.Ok("network", "connect", "second", "moved");
+        lab.Eventually(() => LinksOf("moved") == 2, Describe);
+        Reaches("moved", "second");
+        Reaches("moved", "first");
+
+        lab.Ok("rm", "-f", "moved");
+        lab.Ok("network", "rm", "first", "second");
+        lab.NothingLeft(before, lab.IsDockers);
+
+        string Describe() => lab.Ok("exec", "moved", "ip", "addr");
+    }
+
+    // Besides the loopback.
+    private protected int LinksOf(string name) => lab.Ok("exec", name, "ls", "/sys/class/net").Split('\n').Length - 1;
+
+    private protected string AddressOf(string name, string network) => lab.Ok("inspect", "-f", $"{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}", name);
+
+    private protected void Reaches(string name, string network) =>
+        lab.Ok("exec", name, "ping", "-c", "1", "-W", "60", lab.Ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network));
 }

@@ -15,7 +15,22 @@ internal static class GuestNetwork
         using var routes = new RouteSocket();
         foreach (string spare in network.Spares)
         {
-            SpareLinks.Hide(routes, Find(spare, "", routes));
+            byte[] address = ParseHardware(spare);
+            SpareLinks.Hide(routes, Required(address, routes).Index, address);
+        }
+
+        foreach (Link gone in network.Gone)
+        {
+            byte[] becomes = ParseHardware(gone.Spare);
+            if (Find(ParseHardware(gone.HardwareAddress), routes) is { } link)
+            {
+                SpareLinks.Hide(routes, link.Index, becomes);
+            }
+        }
+
+        foreach (Route gone in network.GoneRoutes)
+        {
+            routes.RemoveRoute(Parse(gone));
         }
 
         foreach (Link link in network.Links)
@@ -25,15 +40,7 @@ internal static class GuestNetwork
 
         foreach (Route route in network.Routes)
         {
-            routes.AddRoute(new RouteSpec
-            {
-                Destination = route.Destination.Length == 0 ? null : ParseNetwork(route.Destination),
-                Gateway = route.Gateway.Length == 0 ? null : ParseAddress(route.Gateway),
-                Link = route.Link.Length == 0 ? 0 : Find(route.Link),
-                Source = route.Source.Length == 0 ? null : ParseAddress(route.Source),
-                Metric = route.Metric,
-                OnLink = route.OnLink,
-            });
+            routes.AddRoute(Parse(route));
         }
 
         if (network.Resolver.Length > 0)
@@ -77,7 +84,7 @@ internal static class GuestNetwork
             SpareLinks.Show(ParseHardware(link.Spare), ParseHardware(link.HardwareAddress));
         }
 
-        int index = link.HardwareAddress.Length == 0 ? Find(link.Name) : Find(link.HardwareAddress, link.Name, routes);
+        int index = link.HardwareAddress.Length == 0 ? Find(link.Name) : Name(Required(ParseHardware(link.HardwareAddress), routes), link.Name, routes);
         if (link.Mtu != 0)
         {
             routes.SetMtu(index, link.Mtu);
@@ -100,26 +107,31 @@ internal static class GuestNetwork
         routes.SetUp(index);
     }
 
-    private static int Find(string hardwareAddress, string name, RouteSocket routes)
+    private static RouteSpec Parse(Route route) => new()
     {
-        byte[] wanted = ParseHardware(hardwareAddress);
-        foreach (LinkRecord link in routes.ListLinks())
+        Destination = route.Destination.Length == 0 ? null : ParseNetwork(route.Destination),
+        Gateway = route.Gateway.Length == 0 ? null : ParseAddress(route.Gateway),
+        Link = route.Link.Length == 0 ? 0 : Find(route.Link),
+        Source = route.Source.Length == 0 ? null : ParseAddress(route.Source),
+        Metric = route.Metric,
+        OnLink = route.OnLink,
+    };
+
+    private static LinkRecord? Find(byte[] hardwareAddress, RouteSocket routes) =>
+        routes.ListLinks().FirstOrDefault(link => link.HardwareAddress.AsSpan().SequenceEqual(hardwareAddress));
+
+    private static LinkRecord Required(byte[] hardwareAddress, RouteSocket routes) => Find(hardwareAddress, routes)
+        ?? throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface with the address {Convert.ToHexString(hardwareAddress)}.");
+
+    private static int Name(LinkRecord link, string name, RouteSocket routes)
+    {
+        if (name.Length > 0 && name != link.Name)
         {
-            if (!link.HardwareAddress.AsSpan().SequenceEqual(wanted))
-            {
-                continue;
-            }
-
-            if (name.Length > 0 && name != link.Name)
-            {
-                routes.SetUp(link.Index, up: false);
-                routes.Rename(link.Index, name);
-            }
-
-            return link.Index;
+            routes.SetUp(link.Index, up: false);
+            routes.Rename(link.Index, name);
         }
 
-        throw new TtrpcException(StatusCode.NotFound, $"The guest has no network interface with the address {hardwareAddress}.");
+        return link.Index;
     }
 
     private static int Find(string name) => RouteSocket.IndexOf(name) is not 0 and var index

@@ -19,10 +19,14 @@ internal static class SpareLinks
     /// <summary>Takes a link out of sight.</summary>
     /// <param name="here">Of the guest's own namespace.</param>
     /// <param name="link">Its index there.</param>
-    public static void Hide(RouteSocket here, int link)
+    /// <param name="address">The hardware address by which it comes back.</param>
+    public static void Hide(RouteSocket here, int link, byte[] address)
     {
         s_space ??= Namespaces.NewNetwork();
         here.SetUp(link, up: false);
+        // No two of the same name in either namespace, whatever they were called.
+        here.Rename(link, $"s{Convert.ToHexStringLower(address)}");
+        here.SetHardwareAddress(link, address);
         here.Move(link, s_space);
     }
 
@@ -35,7 +39,8 @@ internal static class SpareLinks
         {
             Namespaces.Enter(space, Sched.CLONE_NEWNET);
             using var routes = new RouteSocket();
-            if (routes.ListLinks().FirstOrDefault(link => link.HardwareAddress.AsSpan().SequenceEqual(address)) is not { } spare)
+            // With its new address already where an earlier call failed.
+            if (routes.ListLinks().FirstOrDefault(link => link.HardwareAddress.AsSpan().SequenceEqual(address) || link.HardwareAddress.AsSpan().SequenceEqual(becomes)) is not { } spare)
             {
                 return false;
             }
