@@ -1,3 +1,5 @@
+using Hearth.Testing;
+
 namespace Hearth.Cli.Tests;
 
 /// <summary>A folder that is gone with the test.</summary>
@@ -11,10 +13,13 @@ internal sealed class TemporaryFolder : IDisposable
     {
         string path = System.IO.Path.Join(Path, name);
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        File.WriteAllText(path, text);
         if (program)
         {
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            ProgramFile.Write(path, text);
+        }
+        else
+        {
+            File.WriteAllText(path, text);
         }
 
         return path;

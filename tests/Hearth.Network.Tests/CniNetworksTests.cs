@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Hearth.Linux;
 using Hearth.Network.Cni;
+using Hearth.Testing;
 
 namespace Hearth.Network.Tests;
 
@@ -323,7 +324,7 @@ public sealed class CniNetworksTests : IDisposable
     {
         Directory.CreateDirectory(Calls);
         string path = Path.Combine(Plugins, type);
-        File.WriteAllText(path, $"""
+        ProgramFile.Write(path, $"""
             #!/bin/sh
             CALLS={Calls}
             echo "$CNI_COMMAND {type}" >> "$CALLS/order"
@@ -332,7 +333,6 @@ public sealed class CniNetworksTests : IDisposable
             cat > "$CALLS/$n.in"
             {body}
             """);
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private IReadOnlyList<string> Called() =>

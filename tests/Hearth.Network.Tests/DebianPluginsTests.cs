@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Hearth.Network.Cni;
 using Hearth.Network.Pods;
+using Hearth.Testing;
 
 namespace Hearth.Network.Tests;
 
@@ -40,9 +41,7 @@ public sealed class DebianPluginsTests : IDisposable
         Directory.CreateDirectory(Plugins);
         foreach (string type in new[] { "bridge", "portmap", "host-local" })
         {
-            string path = Path.Combine(Plugins, type);
-            File.WriteAllText(path, $"#!/bin/sh\nexec nsenter --net={_host} {Installed}/{type}\n");
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            ProgramFile.Write(Path.Combine(Plugins, type), $"#!/bin/sh\nexec nsenter --net={_host} {Installed}/{type}\n");
         }
     }
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Hearth.Agent.Protocol;
 using Hearth.Oci.Runtime;
 using Hearth.Programs.Oci;
+using Hearth.Testing;
 using InterfaceStats = Hearth.Shim.Protocol.InterfaceStats;
 
 namespace Hearth.OciRuntime.Tests;
@@ -295,8 +296,7 @@ public sealed class CommandTests : IDisposable
     {
         string shim = Path.Combine(_folder, "shim");
         string config = Path.Combine(_folder, "hearth.toml");
-        File.WriteAllText(shim, script);
-        File.SetUnixFileMode(shim, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        ProgramFile.Write(shim, script);
         File.WriteAllText(config, $"[microvm]\nshim = \"{shim}\"\n");
         Environment.SetEnvironmentVariable("HEARTH_CONFIG", config);
     }

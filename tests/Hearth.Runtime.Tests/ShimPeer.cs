@@ -5,6 +5,7 @@ using Hearth.Runtime.Handlers;
 using Hearth.Runtime.Pods;
 using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Tasks;
+using Hearth.Testing;
 using Hearth.Ttrpc;
 using Empty = Google.Protobuf.WellKnownTypes.Empty;
 using StatusCode = Hearth.Ttrpc.StatusCode;
@@ -30,14 +31,13 @@ internal sealed class ShimPeer : IAsyncDisposable
         _listener.Listen();
         _ = AcceptAsync();
         string program = Path.Combine(_folder.Path, "hearth-shim");
-        File.WriteAllText(program, $$"""
+        ProgramFile.Write(program, $$"""
             #!/bin/sh
             echo "$(pwd) $*" >> {{_folder.Path}}/calls
             for last; do :; done
             [ "$last" = start ] && echo '{"version":2,"address":"unix://{{Socket}}","protocol":"ttrpc"}'
             exit 0
             """);
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Bundle = Directory.CreateDirectory(Path.Combine(_folder.Path, "bundle")).FullName;
         Handler = new MicrovmHandler(new HearthConfig { Microvm = new MicrovmConfig { Shim = program } }, null, Log.Add);
     }

@@ -32,7 +32,7 @@ public sealed class SandboxTests
         Assert.Equal(("SANDBOX_READY", started.Pid, started.CreatedAt, "3"), (status.State, status.Pid, status.CreatedAt, status.Info["vcpus"]));
 
         // CreateContainer asks what to make a specification for; the container then joins by the task service.
-        Platform platform = (await CallAsync(sandboxes, "Platform", new PlatformRequest { SandboxId = "p" }, PlatformResponse.Parser)).Platform;
+        Protocol.Sandboxes.Platform platform = (await CallAsync(sandboxes, "Platform", new PlatformRequest { SandboxId = "p" }, PlatformResponse.Parser)).Platform;
         Assert.Equal("linux", platform.Os);
         Assert.Contains(platform.Architecture, (string[])["amd64", "arm64"]);
         string log = Path.Combine(shim.Folder, "c.log");

@@ -2,6 +2,7 @@ using System.Text;
 using Hearth.Agent.Protocol;
 using Hearth.Linux;
 using Hearth.Shim.Streams;
+using Hearth.Testing;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Tests;
@@ -90,8 +91,7 @@ public sealed class StreamTests
         string file = Path.Combine(shim.Folder, "new folder", "file");
         await shim.StartAsync("a", ShimUnderTest.Member("p", "echo out; echo err >&2"), request => request.Stdout = request.Stderr = "file://" + file.Replace(" ", "%20"));
         string program = Path.Combine(shim.Folder, "logger");
-        File.WriteAllText(program, "#!/bin/sh\nexec 5>&-\ncat <&4 > \"$1.err\" &\n(echo $CONTAINER_ID $CONTAINER_NAMESPACE $2; cat <&3) > \"$1.out\"\nwait\necho done >> \"$1.out\"\n");
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        ProgramFile.Write(program, "#!/bin/sh\nexec 5>&-\ncat <&4 > \"$1.err\" &\n(echo $CONTAINER_ID $CONTAINER_NAMESPACE $2; cat <&3) > \"$1.out\"\nwait\necho done >> \"$1.out\"\n");
         string log = Path.Combine(shim.Folder, "log");
         await shim.StartAsync("b", ShimUnderTest.Member("p", "echo out; echo err >&2"), request => request.Stdout = request.Stderr = $"binary://{program}?{log}=x%20y");
         await shim.Client.WaitAsync("a").WaitAsync(ShimUnderTest.Deadline);

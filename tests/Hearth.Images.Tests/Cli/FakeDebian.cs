@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Hearth.Testing;
 
 namespace Hearth.Images.Tests.Cli;
 
@@ -38,8 +39,8 @@ internal sealed class FakeDebian : IDisposable
     /// <summary>A program of that name, which does <paramref name="body"/>.</summary>
     public void Script(string name, string body)
     {
-        string path = _folder.Write("bin/" + name, "#!/bin/sh\nset -e\n" + body + "\n");
-        new FileInfo(path).UnixFileMode |= UnixFileMode.UserExecute;
+        Directory.CreateDirectory(_folder["bin"]);
+        ProgramFile.Write(_folder["bin/" + name], "#!/bin/sh\nset -e\n" + body + "\n");
     }
 
     /// <summary>What <c>make vmlinux</c> does in the source tree. Every run is counted.</summary>
