@@ -33,7 +33,8 @@ internal static class ContainerRemoval
             await process.Streams.DisposeAsync().ConfigureAwait(false);
         }
 
-        return process.Exited.IsCompletedSuccessfully ? await process.Exited.ConfigureAwait(false) : new ProcessExit(0, DateTimeOffset.UtcNow);
+        // One that has stopped is being told of: that comes before the answer that it is gone.
+        return process.Phase == ProcessPhase.Stopped ? await process.Exited.ConfigureAwait(false) : new ProcessExit(0, DateTimeOffset.UtcNow);
     }
 
     /// <summary>Removes a container that does not run; the machine with the pod's sandbox, or where there is none with the last container.</summary>

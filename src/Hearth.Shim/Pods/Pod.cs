@@ -253,22 +253,30 @@ internal sealed class Pod : IAsyncDisposable
             return;
         }
 
-        if (exit.OutOfMemory && !container.OutOfMemory)
+        try
         {
-            TellOutOfMemory(container);
-        }
+            if (exit.OutOfMemory && !container.OutOfMemory)
+            {
+                TellOutOfMemory(container);
+            }
 
-        Events.Publish("/tasks/exit", new TaskExit
+            Events.Publish("/tasks/exit", new TaskExit
+            {
+                ContainerId = container.Id,
+                Id = process.ExecId.Length == 0 ? container.Id : process.ExecId,
+                Pid = process.HostPid,
+                ExitStatus = exit.Status,
+                ExitedAt = exit.AtTimestamp,
+            });
+            Feed.Publish(process.ExecId.Length == 0
+                ? new PodEvent { ContainerStopped = container.State() }
+                : new PodEvent { ExecStopped = new ExecStopped { ContainerId = container.Id, ExecId = process.ExecId, ExitStatus = exit.Status } });
+        }
+        finally
         {
-            ContainerId = container.Id,
-            Id = process.ExecId.Length == 0 ? container.Id : process.ExecId,
-            Pid = process.HostPid,
-            ExitStatus = exit.Status,
-            ExitedAt = exit.AtTimestamp,
-        });
-        Feed.Publish(process.ExecId.Length == 0
-            ? new PodEvent { ContainerStopped = container.State() }
-            : new PodEvent { ExecStopped = new ExecStopped { ContainerId = container.Id, ExecId = process.ExecId, ExitStatus = exit.Status } });
+            // Who waits may remove it at once, which is told too: after this.
+            process.TellExit();
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -58,10 +58,10 @@ internal sealed class PodContainer
             state.StartedAt = Timestamp.FromDateTimeOffset(started);
         }
 
-        if (Init.Exited.IsCompletedSuccessfully)
+        if (Init.Exit is { } exit)
         {
-            state.ExitStatus = Init.Exited.Result.Status;
-            state.ExitedAt = Init.Exited.Result.AtTimestamp;
+            state.ExitStatus = exit.Status;
+            state.ExitedAt = exit.AtTimestamp;
         }
 
         return state;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Google.Protobuf.WellKnownTypes;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Protocol.Tasks;
@@ -31,8 +32,9 @@ internal sealed class PodProcess
     private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _startTold = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Guards the changes of _phase.
+    // Guards the changes of _phase and _exit.
     private readonly Lock _lock = new();
+    private volatile ProcessExit? _exit;
     private volatile ProcessPhase _phase = ProcessPhase.Created;
 
     public required string ContainerId { get; init; }
@@ -61,7 +63,10 @@ internal sealed class PodProcess
     /// <summary>Held while it is started, or removed. One at a time.</summary>
     public SemaphoreSlim Changing { get; } = new(1);
 
-    /// <summary>How it ended; completes when it has, and what it wrote has been handed on.</summary>
+    /// <summary>How it ended; there as soon as its phase is stopped, and null before.</summary>
+    public ProcessExit? Exit => _exit;
+
+    /// <summary>How it ended; completes when it has, what it wrote has been handed on, and the manager is told.</summary>
     public Task<ProcessExit> Exited => _exited.Task;
 
     /// <summary>Completes when the manager has been told that it was started, or will not be: its end is told after that.</summary>
@@ -88,7 +93,7 @@ internal sealed class PodProcess
 
     public void TellStart() => _startTold.TrySetResult();
 
-    /// <summary>False if it had ended before.</summary>
+    /// <summary>It has ended, which <see cref="TellExit"/> is to tell. False if it had ended before.</summary>
     public bool TryExit(ProcessExit exit)
     {
         lock (_lock)
@@ -98,11 +103,14 @@ internal sealed class PodProcess
                 return false;
             }
 
-            // Before anyone who waits for the end hears of it, and removes it.
+            // Who sees that it has stopped sees how.
+            _exit = exit;
             _phase = ProcessPhase.Stopped;
         }
 
-        _exited.SetResult(exit);
         return true;
     }
+
+    /// <summary>Whoever waits for the end hears of it, and may remove it.</summary>
+    public void TellExit() => _exited.TrySetResult(_exit ?? throw new UnreachableException("The process has not ended."));
 }

@@ -103,7 +103,7 @@ internal sealed class SandboxService(Pod pod, Action shutDown)
             Pid = process.Phase == ProcessPhase.Stopped ? 0 : process.HostPid,
             State = process.Phase == ProcessPhase.Running ? ReadyState : NotReadyState,
             CreatedAt = StartedAt(Get(request.SandboxId)),
-            ExitedAt = process.Exited.IsCompletedSuccessfully ? process.Exited.Result.AtTimestamp : null,
+            ExitedAt = process.Exit?.AtTimestamp,
         };
         if (request.Verbose)
         {

@@ -55,10 +55,10 @@ internal sealed class TaskService(Pod pod, Action shutDown)
             Terminal = process.Stdio.Terminal,
             ExecId = request.ExecId,
         };
-        if (process.Exited.IsCompletedSuccessfully)
+        if (process.Exit is { } exit)
         {
-            response.ExitStatus = process.Exited.Result.Status;
-            response.ExitedAt = process.Exited.Result.AtTimestamp;
+            response.ExitStatus = exit.Status;
+            response.ExitedAt = exit.AtTimestamp;
         }
 
         return response;
