@@ -7,6 +7,7 @@ namespace Hearth.Virtio.Tests.Net;
 public class NetReceiveTests
 {
     private const ulong GuestCsum = 2;
+    private const ulong HourMs = 3_600_000;
 
     [Fact]
     public void A_frame_lands_in_the_guests_buffer()
@@ -159,7 +160,7 @@ public class NetReceiveTests
     [Fact]
     public void Receiving_stops_without_tokens_and_goes_on_when_they_come()
     {
-        using var net = new NetBench(c => c with { RxRateLimiter = new RateLimiterConfig(null, new TokenBucketConfig(2, 0, 40)) });
+        using var net = new NetBench(c => c with { RxRateLimiter = new RateLimiterConfig(null, new TokenBucketConfig(2, 0, HourMs)) });
         Dictionary<ushort, FakeBuffer> lent = net.Lend(10, 2000);
         for (int i = 0; i < 5; i++)
         {
@@ -168,6 +169,8 @@ public class NetReceiveTests
 
         net.Bench.Kick(0);
         Assert.Equal(2, net.Rx.UsedIdx);
+        // Two at once, and the fifth when its token comes.
+        net.Device.UpdateRateLimiters(new RateLimiterConfig(null, new TokenBucketConfig(2, 0, 40)), null);
         net.Bench.PumpUntil(() => net.Rx.UsedIdx == 5, "the limiter's timer");
         for (int i = 0; i < 5; i++)
         {

@@ -110,10 +110,12 @@ public class NetTransmitTests
     [Fact]
     public void Sending_stops_without_tokens_and_goes_on_when_they_come()
     {
-        using var net = new NetBench(c => c with { TxRateLimiter = new RateLimiterConfig(null, new TokenBucketConfig(2, 0, 40)) });
+        using var net = new NetBench(c => c with { TxRateLimiter = new RateLimiterConfig(null, new TokenBucketConfig(2, 0, HourMs)) });
         Send(net, 5);
         Assert.Equal(2, net.Tx.UsedIdx);
         Assert.Equal(1, net.Device.Metrics.TxRateLimiterThrottled.Value);
+        // Two at once, and the fifth when its token comes.
+        net.Device.UpdateRateLimiters(null, new RateLimiterConfig(null, new TokenBucketConfig(2, 0, 40)));
         net.Bench.PumpUntil(() => net.Tx.UsedIdx == 5, "the limiter's timer");
         Assert.True(net.Device.Metrics.TxRateLimiterEventCount.Value >= 1);
         Assert.Equal(0, net.Device.Metrics.RxEventRateLimiterCount.Value);

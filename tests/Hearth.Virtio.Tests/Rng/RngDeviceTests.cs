@@ -56,7 +56,8 @@ public class RngDeviceTests
     [Fact]
     public void A_limited_device_makes_the_second_request_wait_for_its_tokens()
     {
-        var device = new RngDevice(new RateLimiterConfig(null, new TokenBucketConfig(1, 0, 50)));
+        // An hour: never within this test.
+        var device = new RngDevice(new RateLimiterConfig(null, new TokenBucketConfig(1, 0, 3_600_000)));
         using var bench = new DeviceBench(device);
         bench.Start();
         FakeDriver driver = bench.Queues[0];
@@ -65,7 +66,27 @@ public class RngDeviceTests
         bench.Kick(0);
         Assert.Equal(16u, driver.TakeUsed().Length);
         Assert.Equal(1, device.Metrics.EntropyRateLimiterThrottled.Value);
-        bench.PumpUntil(() => device.Metrics.EntropyBytes.Value == 32, "the second request");
-        Assert.Equal(16u, driver.TakeUsed().Length);
+        Assert.False(bench.Loop.RunOnce(0));
+        Assert.Equal(1, driver.UsedIdx);
+    }
+
+    [Fact]
+    public void A_limited_device_serves_its_requests_as_their_tokens_come()
+    {
+        var device = new RngDevice(new RateLimiterConfig(null, new TokenBucketConfig(1, 0, 50)));
+        using var bench = new DeviceBench(device);
+        bench.Start();
+        FakeDriver driver = bench.Queues[0];
+        for (int i = 0; i < 3; i++)
+        {
+            driver.Add(driver.Writable(16));
+        }
+
+        bench.Kick(0);
+        bench.PumpUntil(() => device.Metrics.EntropyBytes.Value == 48, "the third request");
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(16u, driver.TakeUsed().Length);
+        }
     }
 }

@@ -17,9 +17,10 @@ internal sealed class VsockBench : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("hearth-vsock-").FullName;
     private readonly Dictionary<ushort, FakeBuffer> _lent = [];
 
-    public VsockBench()
+    /// <param name="answerTimeoutMs">How long the device waits for the guest: longer than a test, but for the one that waits for it.</param>
+    public VsockBench(int answerTimeoutMs = 20_000)
     {
-        Device = new VsockDevice(new VsockConfig { GuestCid = Cid, UdsPath = Path, AnswerTimeoutMs = 500 });
+        Device = new VsockDevice(new VsockConfig { GuestCid = Cid, UdsPath = Path, AnswerTimeoutMs = answerTimeoutMs });
         Bench = new DeviceBench(Device, memoryBytes: 128 << 20);
         Bench.Start(heapBytes: HeapBytes);
     }

@@ -86,11 +86,12 @@ public sealed class VsockDeviceTests : IDisposable
     [Fact]
     public void A_guest_that_does_not_answer_is_not_waited_for()
     {
-        _vsock.Lend(2);
-        using Socket host = _vsock.Dial("CONNECT 80\n");
-        _vsock.Take(VsockOperation.Request);
-        _vsock.Bench.PumpUntil(() => _vsock.IsClosed(host), "the end of the wait for the guest");
-        _vsock.Take(VsockOperation.Reset);
+        using var vsock = new VsockBench(answerTimeoutMs: 500);
+        vsock.Lend(2);
+        using Socket host = vsock.Dial("CONNECT 80\n");
+        vsock.Take(VsockOperation.Request);
+        vsock.Bench.PumpUntil(() => vsock.IsClosed(host), "the end of the wait for the guest");
+        vsock.Take(VsockOperation.Reset);
     }
 
     [Fact]
