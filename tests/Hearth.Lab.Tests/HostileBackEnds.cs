@@ -12,6 +12,9 @@ internal sealed class HostileBackEnds : IAsyncDisposable
 {
     // As a service manager would: not at once again and again.
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+
+    // For an end that has come to be seen.
+    private static readonly TimeSpan s_exit = TimeSpan.FromSeconds(10);
     private static readonly int[] s_ports = [1, 2];
 
     private readonly CancellationTokenSource _end = new();
@@ -69,7 +72,7 @@ internal sealed class HostileBackEnds : IAsyncDisposable
             {
                 cgroup.Add(process.Pid);
             }
-            catch (LinuxException) when (process.Exited.Wait(s_pause))
+            catch (LinuxException) when (process.Exited.Wait(s_exit))
             {
                 // What was waiting for it was more than it could take.
             }

@@ -11,7 +11,7 @@ public sealed partial class PodMachineTests
     [Fact]
     public async Task A_monitor_in_its_jail_is_held_by_every_layer_and_a_forbidden_call_of_it_is_the_pods_end_with_its_name()
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         string space = MakeNetwork();
         IPodMachine machine = await PodMachine.StartAsync(Options(space), CancellationToken.None);
         try
@@ -36,7 +36,7 @@ public sealed partial class PodMachineTests
     [Fact]
     public async Task A_monitor_that_takes_more_than_its_cgroup_has_is_killed_and_the_pod_says_so()
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         IPodMachine machine = await PodMachine.StartAsync(Options(null), CancellationToken.None);
         try
         {
@@ -61,7 +61,7 @@ public sealed partial class PodMachineTests
     [Fact]
     public async Task A_machine_of_huge_pages_shares_them_with_virtiofsd_and_one_that_finds_none_says_so()
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         PodMachineOptions options = Options(null);
         options = options with { MemoryMib = 127, Config = options.Config with { Microvm = options.Config.Microvm with { HugePages = "2M" } } };
         HearthException refused = await Assert.ThrowsAnyAsync<HearthException>(() => PodMachine.StartAsync(options, CancellationToken.None));

@@ -49,7 +49,7 @@ public sealed partial class PodMachineTests : IDisposable
     [Fact]
     public async Task A_pod_has_its_network_images_volumes_and_leaves_nothing()
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         IPodMachine machine = await PodMachine.StartAsync(Options(MakeNetwork()), CancellationToken.None);
         try
         {
@@ -113,7 +113,7 @@ public sealed partial class PodMachineTests : IDisposable
     [InlineData(false)]
     public async Task What_a_dead_shim_leaves_is_cleaned_up_by_the_folder_alone(bool jailed)
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         IPodMachine machine = await PodMachine.StartAsync(Options(MakeNetwork(), jailed), CancellationToken.None);
         // This process has the folder, as a shim has that hangs.
         await PodMachine.CleanUpAsync(PodFolder, patience: TimeSpan.Zero);
@@ -128,7 +128,7 @@ public sealed partial class PodMachineTests : IDisposable
     [Fact]
     public async Task A_machine_that_does_not_come_up_says_why_and_leaves_nothing()
     {
-        int processes = CountProcesses();
+        int[] processes = Processes();
         PodMachineOptions options = Options(null, jailed: false);
         string noKernel = Path.Combine(_folder, "kernel");
         File.WriteAllText(noKernel, "no kernel");
@@ -310,7 +310,7 @@ public sealed partial class PodMachineTests : IDisposable
         return $"/run/netns/{_space}";
     }
 
-    private void AssertNothingIsLeft(int processes)
+    private void AssertNothingIsLeft(int[] processes)
     {
         Assert.False(Directory.Exists(PodFolder), string.Join(' ', Directory.Exists(PodFolder) ? Directory.GetFileSystemEntries(PodFolder) : []));
         Assert.DoesNotContain(PodFolder, File.ReadAllText("/proc/self/mountinfo"), StringComparison.Ordinal);
@@ -323,20 +323,28 @@ public sealed partial class PodMachineTests : IDisposable
             Assert.DoesNotContain("htap", Host("ip", "-n", _space, "link"), StringComparison.Ordinal);
         }
 
-        Assert.Equal(processes, CountProcesses());
+        // What was killed is there until its parent has heard of it.
+        var clock = Stopwatch.StartNew();
+        int[] left;
+        while ((left = [.. Processes().Except(processes)]).Length > 0 && clock.Elapsed < TimeSpan.FromSeconds(10))
+        {
+            Thread.Sleep(50);
+        }
+
+        Assert.Empty(left);
     }
 
-    private static int CountProcesses() => Directory.EnumerateDirectories("/proc").Count(static entry =>
+    private static int[] Processes() => [.. Directory.EnumerateDirectories("/proc").Select(static entry =>
     {
         try
         {
-            return int.TryParse(Path.GetFileName(entry), out _) && File.ReadAllText($"{entry}/comm").Trim() is "hearth-vmm" or "virtiofsd" or "hearth-jailer";
+            return int.TryParse(Path.GetFileName(entry), out int pid) && File.ReadAllText($"{entry}/comm").Trim() is "hearth-vmm" or "virtiofsd" or "hearth-jailer" ? pid : 0;
         }
         catch (IOException)
         {
-            return false;
+            return 0;
         }
-    });
+    }).Where(static pid => pid != 0)];
 
     private static string Host(string program, params string[] arguments)
     {
