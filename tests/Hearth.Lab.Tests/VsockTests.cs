@@ -137,11 +137,21 @@ public sealed class VsockTests
         }
     }
 
-    // The thread pool would begin them one by one.
+    // The thread pool would begin them one by one. What nobody catches in a thread ends the program.
     private static string[] InParallel(Func<int, string> work)
     {
         var results = new string[Streams];
-        Thread[] threads = [.. Enumerable.Range(0, Streams).Select(i => new Thread(() => results[i] = work(i)))];
+        Thread[] threads = [.. Enumerable.Range(0, Streams).Select(i => new Thread(() =>
+        {
+            try
+            {
+                results[i] = work(i);
+            }
+            catch (Exception e) when (e is SocketException or IOException)
+            {
+                results[i] = $"{i}: {e.Message}";
+            }
+        }))];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         return results;

@@ -34,7 +34,7 @@ public sealed class Containerd2Tests(Containerd2Lab lab) : ContainerdReleaseTest
             string second = await cri.RunContainerAsync(pod, config, Shell("second", "sleep 100000 & wait"));
             int monitor = Assert.Single(ManagerLab.ProcessesWith("--id", pod));
             Assert.DoesNotContain(pod, Containerd.Ok("-n", "k8s.io", "container", "ls"));
-            Assert.Equal("page\npodhost\nnameserver 10.9.8.7\npodhost\nshared\n", await cri.OutputAsync(second, "wget -qO- http://127.0.0.1/ && hostname && cat /etc/resolv.conf /etc/hostname /dev/shm/file"));
+            Assert.Equal("page\npodhost\nnameserver 10.9.8.7\npodhost\nshared\n", await cri.OutputAsync(second, "until wget -qO- http://127.0.0.1/ 2>/dev/null; do sleep 0.1; done; hostname && cat /etc/resolv.conf /etc/hostname /dev/shm/file"));
             string address = (await cri.PodStatusAsync(pod)).Network.Ip;
             (int status, string page, string errors) = Containerd.Run("", "curl", "-s", "-m", "60", $"http://{address}/");
             Assert.True(status == 0 && page == "page\n", $"{status}: {page}{errors}");

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using Grpc.Core;
+using Hearth.Cri.Protocol;
+using Hearth.Lab.Tests.Pods;
 
 namespace Hearth.Lab.Tests.Managers;
 
@@ -75,7 +78,7 @@ public class ContainerdLab : ManagerLab
     /// <summary>containerd is killed where it stands, and comes back.</summary>
     internal void KillAndRestart()
     {
-        Pods.PodLab.Run("kill", "-9", $"{_containerd!.Id}");
+        PodLab.Run("kill", "-9", $"{_containerd!.Id}");
         _containerd.WaitForExit();
         StartDaemon();
     }
@@ -116,7 +119,7 @@ public class ContainerdLab : ManagerLab
     private protected override void StopManager()
     {
         // Terminated, not killed: as its service is restarted.
-        Pods.PodLab.Run("kill", $"{_containerd!.Id}");
+        PodLab.Run("kill", $"{_containerd!.Id}");
         _containerd.WaitForExit();
     }
 
@@ -137,5 +140,22 @@ public class ContainerdLab : ManagerLab
         _containerd = Start(
             "containerd", "--config", Path.Combine(Folder, "config.toml"), "--root", Path.Combine(Folder, "ctd-root"), "--state", Path.Combine(Folder, "ctd-state"), "--address", Socket);
         Eventually(() => Ctr("version").Status == 0, () => "containerd does not answer");
+        using var cri = new CriClient(Socket);
+        Eventually(() => Answers(cri), () => "containerd's CRI does not answer");
+    }
+
+    // It refuses everything until it has looked at what there is.
+    private static bool Answers(CriClient cri)
+    {
+        try
+        {
+            _ = cri.Runtime.StatusAsync(new StatusRequest(), deadline: CriClient.Deadline).GetAwaiter().GetResult();
+            return true;
+        }
+        catch (RpcException e)
+        {
+            // The second by whatever code the release has for it.
+            return e.StatusCode != StatusCode.Unavailable && !e.Status.Detail.Contains("not initialized yet");
+        }
     }
 }

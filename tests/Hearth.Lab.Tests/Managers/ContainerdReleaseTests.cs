@@ -48,11 +48,12 @@ public abstract class ContainerdReleaseTests(ContainerdLab lab)
             string client = await cri.RunContainerAsync(pod, config, Shell("client", "sleep 100000 & wait"));
 
             Assert.Single(ManagerLab.ProcessesWith("--id", pod));
-            Assert.Equal("page\npodhost\n", await cri.OutputAsync(client, "wget -qO- http://127.0.0.1/ && hostname"));
+            Assert.Equal("page\npodhost\n", await cri.OutputAsync(client, "until wget -qO- http://127.0.0.1/ 2>/dev/null; do sleep 0.1; done; hostname"));
             string address = (await cri.PodStatusAsync(pod)).Network.Ip;
             (int status, string page, string errors) = lab.Run("", "curl", "-s", "-m", "60", $"http://{address}/");
             Assert.True(status == 0 && page == "page\n", $"{status}: {page}{errors}");
-            Assert.Contains("stdout F up", await File.ReadAllTextAsync(Path.Combine(config.LogDirectory, "server.log")));
+            string log = Path.Combine(config.LogDirectory, "server.log");
+            lab.Eventually(() => File.ReadAllText(log).Contains("stdout F up"), () => "the server's log has no line of it");
             Assert.NotEqual(0ul, (await cri.Runtime.ContainerStatsAsync(new ContainerStatsRequest { ContainerId = server }, deadline: CriClient.Deadline)).Stats.Memory.WorkingSetBytes.Value);
             await cri.StopAsync(client);
             await cri.RemoveAsync(client);

@@ -101,7 +101,7 @@ public sealed class PodmanTests(PodmanLab lab) : IClassFixture<PodmanLab>
         lab.Ok("play", "kube", pod);
 
         Assert.Single(ManagerLab.ProcessesWith("--id").Except(others));
-        Assert.Equal("page", lab.Ok("exec", "p-client", "wget", "-qO-", "http://127.0.0.1/"));
+        lab.Eventually(() => lab.Podman("exec", "p-client", "wget", "-qO-", "http://127.0.0.1/").Output == "page\n", () => "the neighbour's page does not come");
         lab.Ok("rm", "-f", "-t", "60", "p-client");
         Assert.Equal("page", lab.Ok("exec", "p-server", "cat", "/www/index.html"));
         lab.Ok("pod", "rm", "-f", "-t", "60", "p");

@@ -51,7 +51,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
                     page = await http.GetStringAsync(new Uri($"http://{status.Network.Ip}/"));
                     return true;
                 }
-                catch (HttpRequestException)
+                catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
                 {
                     return false;
                 }
@@ -108,7 +108,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         Assert.Equal((137, "OOMKilled"), (status.ExitCode, status.Reason));
 
         // A container that ignores the polite signal is killed when its time is over; its own signal is tried first.
-        ContainerConfig stubborn = Lab.Shell("stubborn", "trap '' TERM; trap 'echo usr1' USR1; while :; do sleep 1; done");
+        ContainerConfig stubborn = Lab.Shell("stubborn", "trap '' TERM; trap 'echo usr1' USR1; while :; do sleep 0.1; done");
         stubborn.StopSignal = Signal.Sigusr1;
         string stopped = await Client.RunContainerAsync(pod, config, stubborn);
         const ulong terminate = 1ul << (15 - 1);
@@ -116,7 +116,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         await UntilAsync(
             async () => (Convert.ToUInt64(ignored = (await Client.OutputAsync(stopped, "sed -n 's/SigIgn:.//p' /proc/1/status")).Trim(), 16) & terminate) != 0,
             () => $"the trap: {ignored} is ignored");
-        await Client.StopAsync(stopped, 3);
+        await Client.StopAsync(stopped, 15);
         status = await Client.StatusAsync(stopped);
         Assert.Equal((ContainerState.ContainerExited, 137), (status.State, status.ExitCode));
         Assert.Contains("stdout F usr1", LogLines(status.LogPath));

@@ -87,7 +87,7 @@ public sealed class PodStreamTests(PodLab lab) : PodTestBase(lab)
         ContainerStatus status = await Client.AwaitStateAsync(container, ContainerState.ContainerExited);
         Assert.Equal(["stdout F you said one", "stdout F end of input"], LogLines(status.LogPath));
 
-        ContainerConfig terminal = Lab.Shell("terminal", "stty -echo; echo ready; read line; stty size; echo bye $line; sleep 100000");
+        ContainerConfig terminal = Lab.Shell("terminal", "stty -echo; echo ready; read line; until stty size | grep '22 77'; do sleep 0.1; done; echo bye $line; sleep 100000");
         terminal.Stdin = terminal.Tty = true;
         string second = await Client.RunContainerAsync(pod, config, terminal);
         url = (await Client.Runtime.AttachAsync(new AttachRequest { ContainerId = second, Stdin = true, Stdout = true, Tty = true }, deadline: CriClient.Deadline)).Url;
@@ -99,7 +99,6 @@ public sealed class PodStreamTests(PodLab lab) : PodTestBase(lab)
             uint resize = await client.OpenAsync(("streamtype", "resize"));
             await UntilAsync(() => LogLines(Path.Combine(config.LogDirectory, "terminal.log")).Any(static line => line.Contains("ready", StringComparison.Ordinal)), "the prompt");
             await client.SendAsync(resize, """{"Width":77,"Height":22}"""u8.ToArray());
-            await Task.Delay(1000);
             await client.SendAsync(stdin, "you\n"u8.ToArray());
             string output = "";
             while (!output.Contains("bye you", StringComparison.Ordinal))
