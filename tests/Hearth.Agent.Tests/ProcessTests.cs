@@ -75,7 +75,7 @@ public sealed class ProcessTests(AgentUnderTest agent) : AgentTestBase(agent)
     {
         string id = await Agent.StartAsync();
 
-        Ended ended = await Agent.ExecAsync(id, AgentUnderTest.ProcessOf("echo begin; exec sleep 1000"), timeoutMs: 500);
+        Ended ended = await Agent.ExecAsync(id, AgentUnderTest.ProcessOf("echo begin; exec sleep 1000"), timeoutMs: 5000);
 
         Assert.Equal(new Ended(137, "begin\n", "", TimedOut: true), ended);
         await RemoveAsync(id);

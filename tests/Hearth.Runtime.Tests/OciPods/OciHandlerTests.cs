@@ -53,7 +53,12 @@ public sealed class OciHandlerTests
         Assert.Equal((137, "OOMKilled"), (hungry.ExitCode, hungry.Reason));
         // conmon's note of it is not left where the daemon runs.
         Assert.False(File.Exists("oom"));
-        string stubborn = await host.RunAsync(pod, OciHost.Shell("stubborn", "trap '' TERM; while :; do sleep 0.1; done"));
+        string stubborn = await host.RunAsync(pod, OciHost.Shell("stubborn", "trap '' TERM; echo ready; while :; do sleep 0.1; done"));
+        for (DateTime until = DateTime.UtcNow.AddMinutes(2); !OciHost.LogLines(host.Runtime.GetContainer(stubborn)).Contains("stdout F ready"); await Task.Delay(50))
+        {
+            Assert.True(DateTime.UtcNow < until, host.Log);
+        }
+
         await host.Runtime.StopContainerAsync(stubborn, TimeSpan.FromSeconds(1));
         Assert.Equal(137, host.Runtime.GetContainer(stubborn).ExitCode);
         PodException absent = await Assert.ThrowsAsync<PodException>(() => host.RunAsync(pod, OciHost.Shell("absent", "") with { Command = ["/no/such"] }));
@@ -74,7 +79,12 @@ public sealed class OciHandlerTests
         // The pod's process 1 has a name that nobody looks for, leaves no zombies, and cannot be looked into.
         Assert.Equal("pause\n", await host.OutputAsync(one, "cat /proc/1/comm"));
         await host.OutputAsync(one, "sh -c 'sleep 0 & exec sleep 0' & sleep 1");
-        Assert.DoesNotContain(" Z ", await host.OutputAsync(one, "ps"), StringComparison.Ordinal);
+        string processes;
+        for (DateTime until = DateTime.UtcNow.AddMinutes(2); (processes = await host.OutputAsync(one, "ps")).Contains(" Z ", StringComparison.Ordinal); await Task.Delay(50))
+        {
+            Assert.True(DateTime.UtcNow < until, processes);
+        }
+
         Assert.NotEqual(0, (await host.Runtime.ExecSyncAsync(one, ["ls", "/proc/1/root/"])).ExitCode);
 
         NamespaceOptions all = new() { Network = NamespaceMode.Node, Pid = NamespaceMode.Node, Ipc = NamespaceMode.Node };

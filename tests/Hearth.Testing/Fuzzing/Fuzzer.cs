@@ -29,7 +29,8 @@ public static class Fuzzer
             Try(name, folder, target, corpus[i]);
         }
 
-        int seed = Number("HEARTH_FUZZ_SEED", Environment.TickCount);
+        // As HEARTH_FUZZ_SEED takes it again: without a sign.
+        int seed = Number("HEARTH_FUZZ_SEED", Environment.TickCount & int.MaxValue);
         var budget = TimeSpan.FromSeconds(Number("HEARTH_FUZZ_SECONDS", 2));
         var mutator = new Mutator(new Random(seed), corpus, MaxInputBytes);
         var clock = Stopwatch.StartNew();
