@@ -189,9 +189,9 @@ public sealed class CniNetworksTests : IDisposable
         Network("1.0.0", ("slow", null));
         Plugin("slow", "[ $CNI_COMMAND = DEL ] && exit 0; sleep 1000 & echo $! > \"$CALLS/child\"; wait");
 
-        CniException failure = await Assert.ThrowsAsync<CniException>(() => Networks(TimeSpan.FromSeconds(10)).AttachAsync(Pod()));
+        CniException failure = await Assert.ThrowsAsync<CniException>(() => Networks(TimeSpan.FromSeconds(6)).AttachAsync(Pod()));
 
-        Assert.Contains("did not finish ADD within 10 seconds", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("did not finish ADD within 6 seconds", failure.Message, StringComparison.Ordinal);
         Assert.Equal(["ADD slow", "DEL slow"], Called());
         string child = File.ReadAllText(Path.Combine(Calls, "child")).Trim();
         Assert.True(SpinWait.SpinUntil(() => !File.Exists($"/proc/{child}/cmdline") || File.ReadAllText($"/proc/{child}/cmdline").Length == 0, TimeSpan.FromSeconds(60)));

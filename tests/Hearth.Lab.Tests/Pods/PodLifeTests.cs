@@ -116,7 +116,7 @@ public sealed partial class PodLifeTests(PodLab lab) : PodTestBase(lab)
         await UntilAsync(
             async () => (Convert.ToUInt64(ignored = (await Client.OutputAsync(stopped, "sed -n 's/SigIgn:.//p' /proc/1/status")).Trim(), 16) & terminate) != 0,
             () => $"the trap: {ignored} is ignored");
-        await Client.StopAsync(stopped, 15);
+        await Client.StopAsync(stopped, 5);
         status = await Client.StatusAsync(stopped);
         Assert.Equal((ContainerState.ContainerExited, 137), (status.State, status.ExitCode));
         Assert.Contains("stdout F usr1", LogLines(status.LogPath));

@@ -17,7 +17,7 @@ public sealed class VhostUserFrontEndTests : IDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
     // Where many of them never come.
-    private static readonly TimeSpan s_lessPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lessPatience = TimeSpan.FromMilliseconds(500);
 
     private readonly FakeBackEnd _backEnd = new();
     private readonly List<string> _warnings = [];
