@@ -43,6 +43,11 @@ public sealed class ContainerdTests(ContainerdLab lab) : ContainerdReleaseTests(
         HostState before = Containerd.Count();
         Containerd.Ok("run", "-d", "--runtime", ContainerdLab.Runtime, Containerd.Busybox, "k1", "sleep", "100000");
         Containerd.Ok("run", "-d", "--runtime", ContainerdLab.Runtime, Containerd.Busybox, "k2", "sleep", "100000");
+        // In the first one's network, and so in its machine.
+        int monitor = ProcessWith("--id", "k1");
+        Containerd.Ok("run", "-d", "--runtime", ContainerdLab.Runtime, "--with-ns", $"network:/proc/{monitor}/ns/net", Containerd.Busybox, "k3", "sleep", "100000");
+        Assert.Empty(ManagerLab.ProcessesWith("--id", "k3"));
+        Assert.Equal("alive\n", Containerd.Ok("task", "exec", "--exec-id", "e", "k3", "echo", "alive"));
 
         // The shim of one, the monitor of the other.
         PodLab.Run("kill", "-9", $"{ProcessWith("-id", "k1")}");
@@ -50,8 +55,9 @@ public sealed class ContainerdTests(ContainerdLab lab) : ContainerdReleaseTests(
 
         Containerd.Eventually(() => !Containerd.Ok("task", "ls").Contains("RUNNING"), () => "a task goes on");
         _ = Containerd.Ctr("task", "rm", "-f", "k1");
+        _ = Containerd.Ctr("task", "rm", "-f", "k3");
         Containerd.Forgets("k2", 137);
-        Containerd.Ok("container", "rm", "k1", "k2");
+        Containerd.Ok("container", "rm", "k1", "k2", "k3");
         Containerd.NothingLeft(before, ContainerdLab.IsContainerds);
     }
 
