@@ -34,7 +34,10 @@ public static class PodNetwork
         return await InNamespaceAsync(path, routes => Attach(routes, tapOwner)).ConfigureAwait(false);
     }
 
-    /// <summary>Makes TAPs for interfaces that the manager may move in when the machine runs already.</summary>
+    /// <summary>
+    /// Makes TAPs for interfaces that the manager may move in when the machine runs already. What a guest sends by one that is not joined reaches the
+    /// namespace's own stack, where nothing listens.
+    /// </summary>
     /// <param name="path">The namespace's file.</param>
     /// <param name="count">How many.</param>
     /// <param name="tapOwner">The user the monitor runs as, if that is not root.</param>
