@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. bench/host.sh
 
 cpu=() wall=()
 for ((i = 0; i <= rounds; i++)); do
@@ -25,6 +24,5 @@ for ((i = 0; i <= rounds; i++)); do
   [ "$i" -eq 0 ] && continue
   cpu+=("$((ns / 1000))") wall+=("$((opened - begin))")
 done
-median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 awk -v c="$(median "${cpu[@]}")" -v w="$(median "${wall[@]}")" \
   'BEGIN { printf "API socket answering: %.2f ms CPU (wanted <= 8), %.2f ms wall to the open socket\n", c / 1000, w / 1000 }'

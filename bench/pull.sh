@@ -13,18 +13,9 @@ apt_install skopeo umoci
 registry=$(apt_unpack docker-registry)
 peer=$(apt_unpack containerd)
 PATH="$PATH:$registry/usr/bin:$peer/usr/bin"
-work=$(mktemp -d)
+. bench/host.sh
 layout="$work/layout"
 mkdir "$layout"
-started=()
-cleanup() {
-  for pid in "${started[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
-  rm -rf "$work"
-}
-trap cleanup EXIT
 
 # Three layers, of folders that every machine with the SDK has.
 make_image() {
@@ -80,6 +71,5 @@ for ((i = 0; i <= rounds; i++)); do
   [ "$i" -eq 0 ] && continue
   hearth+=("$ours") containerd+=("$theirs") umoci+=("$took")
 done
-median() { printf '%s\n' "$@" | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 awk -v h="$(median "${hearth[@]}")" -v c="$(median "${containerd[@]}")" -v u="$(median "${umoci[@]}")" -v m="$(du -m "$work"/store/images/*/rootfs.erofs | cut -f1)" \
   'BEGIN { printf "pull and flatten, %d MiB: %.2f s; containerd %.2f s, skopeo and umoci %.2f s; ratio to containerd %.2f (wanted <= 1.5)\n", m, h / 1e6, c / 1e6, u / 1e6, h / c }'

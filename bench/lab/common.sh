@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The two monitors under test, started the same way: kernel, initrd, memory and command line are equal.
 
-. "$(dirname "${BASH_SOURCE[0]}")/host.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../host.sh"
 initrd="$root/out/bench/initrd.cpio"
 args="console=ttyS0 reboot=t panic=-1 quiet random.trust_cpu=on mitigations=off"
 

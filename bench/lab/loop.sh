@@ -3,7 +3,7 @@
 # after the first. Small machines without a disk of their own. Usage: loop.sh KERNEL INITRD PODS
 set -euo pipefail
 kernel=$1 initrd=$2 pods=$3
-. "$(dirname "$0")/host.sh"
+. "$(dirname "$0")/../host.sh"
 hearth=("$root/out/bin/hearth" --config "$work/hearth.toml")
 use_modules tun bridge veth erofs iptable_nat cls_u32 sch_ingress act_mirred
 cat >"$work/hearth.toml" <<TOML

@@ -4,7 +4,7 @@
 # Usage: managers.sh KERNEL INITRD ROUNDS PODS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3 pods=$4
-. "$(dirname "$0")/host.sh"
+. "$(dirname "$0")/../host.sh"
 image=127.0.0.1:5000/busybox:1
 
 use_modules tun bridge veth overlay iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred

@@ -4,7 +4,7 @@
 # Usage: pod.sh KERNEL INITRD ROUNDS IDLE-PODS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3 idle=$4
-. "$(dirname "$0")/host.sh"
+. "$(dirname "$0")/../host.sh"
 bench="$root/bench/pods/bin/Release/net10.0/pod-bench"
 registry=127.0.0.1:5000
 

@@ -4,7 +4,7 @@
 # it costs to make an image of a prepared root. Usage: roots.sh KERNEL INITRD ROUNDS
 set -euo pipefail
 kernel=$1 initrd=$2 rounds=$3
-. "$(dirname "$0")/host.sh"
+. "$(dirname "$0")/../host.sh"
 use_modules tun bridge veth overlay erofs loop iptable_nat xt_comment xt_conntrack xt_MASQUERADE cls_u32 sch_ingress act_mirred
 
 # An image as a language's runtime is: 2000 files in 100 folders, 32 MiB.

@@ -7,6 +7,7 @@ using Hearth.Linux;
 using Hearth.Linux.Native;
 using Hearth.Network;
 using Hearth.Shim.Machine;
+using Hearth.Testing;
 
 namespace Hearth.Lab.Tests;
 
@@ -153,25 +154,12 @@ public sealed partial class HostileGuestTests : IDisposable
 
     private static void AssertFiltered(string[] tasks)
     {
-        Assert.All(tasks.SelectMany(static task => StatusOf(task)), static status =>
+        Assert.All(ProcessThreads.Read(tasks), static status =>
         {
             Assert.Contains("Seccomp:\t2", status);
             Assert.Contains("CapEff:\t0000000000000000", status);
             Assert.Contains($"Uid:\t{User}\t{User}\t{User}\t{User}", status);
         });
-    }
-
-    // None of a thread that has ended meanwhile.
-    private static string[][] StatusOf(string task)
-    {
-        try
-        {
-            return [File.ReadAllLines($"{task}/status")];
-        }
-        catch (IOException)
-        {
-            return [];
-        }
     }
 
     private static void AssertReport(string output, string told, bool hasRemoteDrive)

@@ -3,6 +3,7 @@ using Hearth.Configuration;
 using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Bootstrap;
+using Hearth.Shim.Protocol;
 using Hearth.Shim.Specs;
 using Hearth.Shim.Streams;
 using Hearth.Ttrpc;
@@ -117,7 +118,7 @@ public sealed class SpecTests
     public void A_bundle_says_which_pod_it_is_of()
     {
         Assert.Equal(new PodIdentity(BundleKind.Alone, "c"), PodIdentity.Of(ShimUnderTest.Specification(""), "c", "/not-there"));
-        Assert.Equal(new PodIdentity(BundleKind.Alone, "q"), PodIdentity.Of(ShimUnderTest.Specification("", (PodIdentity.OwnPod, "q")), "c", "/not-there"));
+        Assert.Equal(new PodIdentity(BundleKind.Alone, "q"), PodIdentity.Of(ShimUnderTest.Specification("", (SpecAnnotations.OwnPod, "q")), "c", "/not-there"));
         Assert.Equal(new PodIdentity(BundleKind.Sandbox, "p"), PodIdentity.Of(ShimUnderTest.Sandbox("p"), "p", "/not-there"));
         Assert.Equal(new PodIdentity(BundleKind.Member, "p"), PodIdentity.Of(ShimUnderTest.Member("p", ""), "c", "/not-there"));
         Assert.Equal(

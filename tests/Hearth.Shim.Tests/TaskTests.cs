@@ -294,28 +294,6 @@ public sealed class TaskTests
     }
 
     [Fact]
-    public async Task The_end_of_a_process_is_never_told_before_its_start_is_answered()
-    {
-        await using ShimUnderTest shim = await ShimUnderTest.StartAsync("c");
-        await shim.StartAsync("c", ShimUnderTest.Specification("exec sleep 1000"));
-        await using var wire = new WireRecorder(Path.Combine(shim.Folder, "wire"), shim.Client.Address);
-        await using ShimClient client = await ShimClient.ConnectAsync(Path.Combine(shim.Folder, "wire"));
-        using var limit = new CancellationTokenSource(ShimUnderTest.Deadline);
-        using TtrpcStream<PodEvent> events = await client.EventsAsync(limit.Token);
-        IAsyncEnumerator<PodEvent> next = events.ReadAllAsync(limit.Token).GetAsyncEnumerator(limit.Token);
-        for (int i = 0; i < 20; i++)
-        {
-            await shim.ExecAsync("c", $"e{i}", "exit 0");
-            ValueTask<bool> ended = next.MoveNextAsync();
-            await client.StartAsync("c", $"e{i}");
-            Assert.True(await ended);
-            Assert.Equal($"e{i}", next.Current.ExecStopped.ExecId);
-            // The answer, and then the event.
-            Assert.Equal([2, 3], wire.Types[^2..]);
-        }
-    }
-
-    [Fact]
     public async Task A_pause_of_the_pod_stops_the_machine_and_that_of_a_container_only_itself()
     {
         await using ShimUnderTest shim = await ShimUnderTest.StartAsync("p");

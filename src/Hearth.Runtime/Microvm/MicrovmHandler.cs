@@ -79,8 +79,8 @@ internal sealed class MicrovmHandler : IPodHandler
         }
 
         // Said early: it is read at the machine's start.
-        _ = PodChecks.Number(config.Annotations, SandboxSpec.VcpusAnnotation);
-        _ = PodChecks.Number(config.Annotations, SandboxSpec.MemoryAnnotation);
+        _ = PodChecks.Number(config.Annotations, SpecAnnotations.Vcpus);
+        _ = PodChecks.Number(config.Annotations, SpecAnnotations.MemoryMib);
     }
 
     public void Check(Pod pod, ContainerConfig config)

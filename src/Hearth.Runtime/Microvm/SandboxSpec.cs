@@ -2,14 +2,13 @@ using System.Globalization;
 using Hearth.Oci.Runtime;
 using Hearth.Runtime.Pods;
 using Hearth.Runtime.Specs;
+using Hearth.Shim.Protocol;
 
 namespace Hearth.Runtime.Handlers;
 
 /// <summary>The bundle of a pod itself, by which its shim makes the machine. Source: docs/shim-protocol.md.</summary>
 internal static class SandboxSpec
 {
-    public const string VcpusAnnotation = "io.hearth.vcpus";
-    public const string MemoryAnnotation = "io.hearth.memory-mib";
     private const string Cri = "io.kubernetes.cri.";
 
     // What is not listed would be the host's.
@@ -19,7 +18,7 @@ internal static class SandboxSpec
     {
         PodConfig config = pod.Config;
         Dictionary<string, string> annotations = Names(pod, "sandbox");
-        foreach (string name in new[] { VcpusAnnotation, MemoryAnnotation })
+        foreach (string name in new[] { SpecAnnotations.Vcpus, SpecAnnotations.MemoryMib })
         {
             if (config.Annotations.TryGetValue(name, out string? value))
             {

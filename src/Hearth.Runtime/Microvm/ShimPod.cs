@@ -222,10 +222,10 @@ internal sealed class ShimPod : IRunningPod
         annotations["io.kubernetes.cri.container-name"] = config.Name;
         annotations["io.kubernetes.cri.image-name"] = config.Image;
         // A container of CRI is there before its program is looked for, and then says why it did not start.
-        annotations["io.hearth.program-at-start"] = "true";
+        annotations[SpecAnnotations.ProgramAtStart] = "true";
         if (config.StdinOnce)
         {
-            annotations["io.hearth.stdin-once"] = "true";
+            annotations[SpecAnnotations.StdinOnce] = "true";
         }
 
         NamespaceOptions options = config.Security.Namespaces;
@@ -236,7 +236,7 @@ internal sealed class ShimPod : IRunningPod
         }
         else if (options.Pid == NamespaceMode.Target)
         {
-            annotations["io.hearth.pid-target"] = options.TargetId;
+            annotations[SpecAnnotations.PidTarget] = options.TargetId;
         }
 
         return launch.Spec with { Annotations = annotations, Linux = launch.Spec.Linux! with { Namespaces = namespaces } };

@@ -1,5 +1,6 @@
 using Hearth.Linux;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol;
 
 namespace Hearth.Shim.Bootstrap;
 
@@ -21,9 +22,6 @@ public enum BundleKind
 /// <param name="PodId">The pod's id.</param>
 public sealed record PodIdentity(BundleKind Kind, string PodId)
 {
-    /// <summary>The annotation of a pod without a sandbox whose id is not that of its first container.</summary>
-    public const string OwnPod = "io.hearth.pod-id";
-
     // In the bundle, beside config.json, which is the manager's.
     private const string FileName = "hearth-pod";
 
@@ -61,7 +59,7 @@ public sealed record PodIdentity(BundleKind Kind, string PodId)
             };
         }
 
-        return spec.Annotations?.GetValueOrDefault(OwnPod) is { Length: > 0 } own ? new PodIdentity(BundleKind.Alone, own) : null;
+        return spec.Annotations?.GetValueOrDefault(SpecAnnotations.OwnPod) is { Length: > 0 } own ? new PodIdentity(BundleKind.Alone, own) : null;
     }
 
     /// <summary>Writes it into a bundle, for whoever has to know it later.</summary>

@@ -5,6 +5,7 @@ using Hearth.Linux;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Bootstrap;
 using Hearth.Shim.Machine;
+using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Bootstrap;
 using Hearth.Shim.Protocol.Tasks;
 using Hearth.Shim.Specs;
@@ -20,8 +21,6 @@ namespace Hearth.Shim.Pods;
 internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, RuntimeSpec? sandbox = null)
 {
     private const int MostSpecBytes = 16 << 20;
-    private const string StdinOnce = "io.hearth.stdin-once";
-    private const string ProgramAtStart = "io.hearth.program-at-start";
     private const uint OutOfMemoryStatus = ProcessExit.Killed;
 
     private static readonly TimeSpan s_output = TimeSpan.FromSeconds(2);
@@ -140,7 +139,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
                     Stdout = request.Stdout,
                     Stderr = request.Stderr,
                     Terminal = request.Terminal,
-                    StdinOnce = spec.Annotations?.GetValueOrDefault(StdinOnce) == "true",
+                    StdinOnce = spec.Annotations?.GetValueOrDefault(SpecAnnotations.StdinOnce) == "true",
                 },
             },
         };
@@ -201,7 +200,7 @@ internal sealed class ContainerCreation(Pod pod, CreateTaskRequest request, Runt
                 PidNamespace = guest.PidNamespace,
                 User = guest.UserLookup,
                 Stdio = container.Init.Streams!.Wanted,
-                FindProgram = container.Spec.Annotations?.GetValueOrDefault(ProgramAtStart) != "true",
+                FindProgram = container.Spec.Annotations?.GetValueOrDefault(SpecAnnotations.ProgramAtStart) != "true",
             },
             cancellation).ConfigureAwait(false);
         container.Init.GuestPid = made.Pid;

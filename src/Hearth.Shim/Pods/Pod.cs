@@ -18,8 +18,6 @@ namespace Hearth.Shim.Pods;
 /// </summary>
 internal sealed class Pod : IAsyncDisposable
 {
-    private const string LimitsCgroup = "io.hearth.limits-cgroup";
-
     private static readonly TimeSpan s_machineFollowsAgent = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<string, PodContainer> _containers = new(StringComparer.Ordinal);
@@ -154,7 +152,7 @@ internal sealed class Pod : IAsyncDisposable
                 MemoryMib = Size.MemoryMib,
                 NetworkNamespace = given,
                 SpareInterfaces = !HasSandbox && ManagerNetwork.ComesLater(given) ? Config.Microvm.SpareInterfaces : 0,
-                Cgroup = CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } cgroup ? new ManagerCgroup(cgroup, spec.Annotations?.GetValueOrDefault(LimitsCgroup) == "true") : null,
+                Cgroup = CgroupsPath.Parse(spec.Linux?.CgroupsPath) is { } cgroup ? new ManagerCgroup(cgroup, spec.Annotations?.GetValueOrDefault(SpecAnnotations.LimitsCgroup) == "true") : null,
                 Hostname = spec.Hostname ?? "",
                 Warn = Log.Info,
                 Detail = Log.Debug,

@@ -1,5 +1,6 @@
 using Hearth.Agent.Protocol;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Specs;
@@ -10,7 +11,6 @@ namespace Hearth.Shim.Specs;
 /// </summary>
 internal sealed record GuestSpec
 {
-    private const string PidTarget = "io.hearth.pid-target";
     private const string User = "io.hearth.user";
     private const string UserGroups = "io.hearth.user-groups";
 
@@ -120,7 +120,7 @@ internal sealed record GuestSpec
 
     private static PidNamespace PidNamespaceOf(RuntimeSpec spec, LinuxSpec linux)
     {
-        if (spec.Annotations?.GetValueOrDefault(PidTarget) is { Length: > 0 } target)
+        if (spec.Annotations?.GetValueOrDefault(SpecAnnotations.PidTarget) is { Length: > 0 } target)
         {
             return new PidNamespace { Mode = PidNamespace.Types.Mode.Target, TargetContainerId = target };
         }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Hearth.Configuration;
 using Hearth.Oci.Runtime;
+using Hearth.Shim.Protocol;
 using Hearth.Ttrpc;
 
 namespace Hearth.Shim.Specs;
@@ -12,8 +13,6 @@ namespace Hearth.Shim.Specs;
 /// <param name="MemoryMib">With the guest's own share.</param>
 internal readonly record struct MachineSize(int Vcpus, int MemoryMib)
 {
-    private const string VcpusName = "io.hearth.vcpus";
-    private const string MemoryName = "io.hearth.memory-mib";
     private const string QuotaName = "io.kubernetes.cri.sandbox-cpu-quota";
     private const string PeriodName = "io.kubernetes.cri.sandbox-cpu-period";
     private const string LimitName = "io.kubernetes.cri.sandbox-memory";
@@ -31,8 +30,8 @@ internal readonly record struct MachineSize(int Vcpus, int MemoryMib)
         long? limit = Number(spec, LimitName) ?? spec.Linux?.Resources?.Memory?.Limit;
         MachineSize size = Of(quota, period, limit, config);
         return new MachineSize(
-            Exactly(spec, VcpusName, 1, config.MaxVcpus) ?? size.Vcpus,
-            Exactly(spec, MemoryName, LeastMemoryMib, MostMemoryMib) ?? size.MemoryMib);
+            Exactly(spec, SpecAnnotations.Vcpus, 1, config.MaxVcpus) ?? size.Vcpus,
+            Exactly(spec, SpecAnnotations.MemoryMib, LeastMemoryMib, MostMemoryMib) ?? size.MemoryMib);
     }
 
     /// <summary>What follows from limits; 0, less, or none is no limit.</summary>

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Hearth.Oci.Runtime;
 using Hearth.Shim.Pods;
+using Hearth.Shim.Protocol;
 using Hearth.Shim.Protocol.Sandboxes;
 using Hearth.Ttrpc;
 
@@ -15,7 +16,7 @@ internal static class SandboxSpec
     private const int LongestName = 63;
 
     // Of what a pod's author may say, what is the machine's.
-    private static readonly string[] s_annotations = ["io.hearth.vcpus", "io.hearth.memory-mib"];
+    private static readonly string[] s_annotations = [SpecAnnotations.Vcpus, SpecAnnotations.MemoryMib];
 
     /// <summary>The request's options.</summary>
     /// <returns>Null if there are none.</returns>

@@ -15,8 +15,6 @@ internal static class PodSharing
 {
     private const string Kind = "io.kubernetes.cri.container-type";
     private const string Pod = "io.kubernetes.cri.sandbox-id";
-    private const string OwnPod = "io.hearth.pod-id";
-    private const string LimitsCgroup = "io.hearth.limits-cgroup";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
@@ -73,9 +71,9 @@ internal static class PodSharing
             annotations.Remove(name);
         }
 
-        annotations[joins ? Pod : OwnPod] = podId;
+        annotations[joins ? Pod : SpecAnnotations.OwnPod] = podId;
         // The stand-in is in the cgroup that the machine's is below.
-        annotations[joins ? Kind : LimitsCgroup] = joins ? "container" : "true";
+        annotations[joins ? Kind : SpecAnnotations.LimitsCgroup] = joins ? "container" : "true";
 
         return spec with { Annotations = annotations };
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using Grpc.Core;
 using Hearth.Cri.Protocol;
+using Hearth.Testing;
 
 namespace Hearth.Daemon.Tests.Cri;
 
@@ -62,7 +63,7 @@ public class DaemonLifeTests
         // Bits 0-5, 9, 10, 12, 18, 21, 23, 24, 27, 31: not SYS_PTRACE, SYS_MODULE, SYS_RAWIO, SYS_BOOT, SETUID, NET_RAW and the like.
         const ulong kept = 0x89A4163F;
         string[] own = File.ReadAllLines("/proc/self/status");
-        string[][] threads = [.. Directory.GetDirectories($"/proc/{daemon.Id}/task").SelectMany(static task => StatusOf(task))];
+        string[][] threads = ProcessThreads.StatusesOf(daemon.Id);
         Assert.True(threads.Length > 3, $"{threads.Length} threads");
         Assert.All(threads, status =>
         {
@@ -71,19 +72,6 @@ public class DaemonLifeTests
             // For the shims, plugins and containers of the host that it starts.
             Assert.Equal((Of("CapBnd", own), 0ul), (Of("CapBnd", status), Of("NoNewPrivs", status)));
         });
-
-        // None of a thread that has ended meanwhile.
-        static string[][] StatusOf(string task)
-        {
-            try
-            {
-                return [File.ReadAllLines($"{task}/status")];
-            }
-            catch (IOException)
-            {
-                return [];
-            }
-        }
 
         static ulong Of(string set, string[] status) =>
             ulong.Parse(status.Single(line => line.StartsWith(set + ":", StringComparison.Ordinal))[(set.Length + 1)..], NumberStyles.HexNumber, CultureInfo.InvariantCulture);

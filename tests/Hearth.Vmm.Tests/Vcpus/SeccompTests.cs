@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net.Sockets;
 using Hearth.Linux.Seccomp;
+using Hearth.Testing;
 using Hearth.Vmm.Sandbox;
 using Hearth.Vmm.Tests.Sandbox;
 
@@ -43,7 +44,7 @@ public sealed class SeccompTests : IDisposable
         // The first filter is every thread's before the guest runs; the loop puts its own over it when it first runs.
         do
         {
-            threads = Threads(monitor.Id);
+            threads = ProcessThreads.StatusesOf(monitor.Id);
         }
         while (waited.Elapsed < s_deadline && !threads.All(static status => status.Contains("Seccomp_filters:\t2")));
 
@@ -76,7 +77,7 @@ public sealed class SeccompTests : IDisposable
     public void Without_seccomp_there_are_none()
     {
         Process monitor = Start("--no-seccomp");
-        Assert.All(Threads(monitor.Id), static status => Assert.Contains("Seccomp:\t0", status));
+        Assert.All(ProcessThreads.StatusesOf(monitor.Id), static status => Assert.Contains("Seccomp:\t0", status));
     }
 
     [Theory]
@@ -154,30 +155,11 @@ public sealed class SeccompTests : IDisposable
         return monitor;
     }
 
-    // What /proc says of each thread that is there.
-    private static string[][] Threads(int pid)
-    {
-        List<string[]> threads = [];
-        foreach (string task in Directory.GetDirectories($"/proc/{pid}/task"))
-        {
-            try
-            {
-                threads.Add(File.ReadAllLines($"{task}/status"));
-            }
-            catch (IOException)
-            {
-                // It has ended.
-            }
-        }
-
-        return [.. threads];
-    }
-
     private static bool HasStarted(int pid, bool withoutFilters)
     {
         try
         {
-            return Threads(pid).Any(status => status[0] == "Name:\tvcpu0" && (withoutFilters || status.Contains("Seccomp_filters:\t2")));
+            return ProcessThreads.StatusesOf(pid).Any(status => status[0] == "Name:\tvcpu0" && (withoutFilters || status.Contains("Seccomp_filters:\t2")));
         }
         catch (IOException)
         {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What every benchmark in the lab needs of it: a folder and processes that end with the script. Sourced.
+# What benchmarks need of the machine they run on, the lab or this one: a folder and processes that end with the script. Sourced.
 
 # shellcheck disable=SC2034  # for who sources it
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 work=$(mktemp -d)
 # Process ids.
 started=()
