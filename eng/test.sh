@@ -98,6 +98,8 @@ check "dotnet format is clean" dotnet format Hearth.slnx --verify-no-changes --n
 check "shellcheck is clean" shellcheck -x $(shell_scripts)
 check "Hearth.Firecracker is packed reproducibly" packs_alike
 ./build
+# For SeccompTests, which run in the lab where there is no KVM: that has no compiler.
+cc -w -static -o out/inject tests/Hearth.Vmm.Tests/Vcpus/inject.c
 
 dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
 # in_lab PROJECT [OPTION...]: a test program in the lab, with the runtime it needs. In one of another Debian release with suite=NAME.

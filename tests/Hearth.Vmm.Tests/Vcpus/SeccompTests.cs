@@ -100,9 +100,12 @@ public sealed class SeccompTests : IDisposable
     [Fact]
     public void A_call_that_the_built_in_filter_lacks_ends_the_process()
     {
-        string injector = Path.Combine(_folder, "inject");
-        using (Process compiler = Process.Start(new ProcessStartInfo("cc", ["-w", "-o", injector, Path.Combine(SeccompDocuments.Repository, "tests/Hearth.Vmm.Tests/Vcpus/inject.c")]))!)
+        // ./test makes it: the lab, where this runs on a host without KVM, has no compiler.
+        string injector = Path.Combine(SeccompDocuments.Repository, "out", "inject");
+        if (!File.Exists(injector))
         {
+            injector = Path.Combine(_folder, "inject");
+            using Process compiler = Process.Start(new ProcessStartInfo("cc", ["-w", "-o", injector, Path.Combine(SeccompDocuments.Repository, "tests/Hearth.Vmm.Tests/Vcpus/inject.c")]))!;
             compiler.WaitForExit();
         }
 
